@@ -1,0 +1,578 @@
+//! The ledger: load that answers have promised and no sample has seen yet.
+//!
+//! Between two scrapes a scheduler that only looks at samples sends everybody to the same node. So each answer
+//! *books* the viewer's bitrate on its node at once, and the node's pressure includes it from then on:
+//! `x(n, m) = max_r base_r + slope_r · (κ·S + m)`, with `base_r = (est_r + κ·carry·c_r) / (θ_r · cap_r)` and
+//! `slope_r = c_r / (θ_r · cap_r)` worked out once per scrape. c is 1 for bandwidth and the node's measured CPU
+//! per Mbit/s for the CPU terms.
+//!
+//! **One cache line a node, atomics only.** A decision reads one line per candidate and writes one line per
+//! answer. Fixed point in kbit/s: no rounding drifts away over a million bookings.
+//!
+//! **Bookings never expire on silence**: a node whose exporter is down only fills up. They leave the ledger
+//! when a scrape has seen their window, through [`Carry`](super::carry::Carry).
+
+mod copy;
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use super::budget::KmPrice;
+use super::fleet::{Fleet, PoolIndex};
+use super::inflight;
+use super::margin;
+use super::node::NodeIndex;
+use super::price;
+use super::reading::Moment;
+use super::terms::TermSettings;
+use super::uplink::Uplinks;
+
+/// Elastic resources, in this order: bandwidth, system CPU, process CPU.
+pub const ELASTIC: usize = 3;
+
+/// Low bits of [`Line::booked`] that hold kbit/s; above them stands the number of answers.
+const KBPS_BITS: u32 = 40;
+const KBPS_MASK: u64 = (1 << KBPS_BITS) - 1;
+
+/// What makes a node a candidate or not: bits of [`Line::status`].
+pub mod status {
+    /// No good sample yet.
+    pub const STARTING: u32 = 1;
+    /// Nobody answers there.
+    pub const DOWN: u32 = 1 << 1;
+    /// Samples are too old to trust.
+    pub const STALE: u32 = 1 << 2;
+    /// Taken out by an operator, or leaving by itself.
+    pub const DRAINING: u32 = 1 << 3;
+    /// Has no exporter: nothing will ever be measured, so nothing is booked.
+    pub const UNMEASURED: u32 = 1 << 4;
+    /// Has an IPv4 address.
+    pub const HAS_V4: u32 = 1 << 5;
+    /// Has an IPv6 address.
+    pub const HAS_V6: u32 = 1 << 6;
+    /// Its PoP has a configured uplink. Kept by the ledger.
+    pub const UPLINK: u32 = 1 << 7;
+    /// Bits that keep a node out of a first choice.
+    pub const UNFIT: u32 = STARTING | DOWN | STALE | DRAINING;
+}
+
+/// What one scrape tells the ledger about a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LineUpdate {
+    /// Pressure of each elastic resource as measured, carry included, bookings since then not.
+    pub base: [f32; ELASTIC],
+    /// Pressure that one more Mbit/s adds.
+    pub slope: [f32; ELASTIC],
+    /// Highest pressure among resources that bookings do not move.
+    pub floor: f32,
+    /// Own bookings of closed windows that the sample cannot have seen, Mbit/s; in `base` already.
+    pub carried_mbps: f32,
+    /// What one client has been seen to need, Mbit/s.
+    pub mbps_per_client: f32,
+    /// What the node is taken to send without bookings, Mbit/s: its part of its PoP's uplink.
+    pub estimate_mbps: f32,
+    /// Bits of [`status`].
+    pub status: u32,
+}
+
+/// Bookings of the window that a scrape has just closed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Answers.
+    pub answers: u32,
+    /// Σ of their bitrates, kbit/s.
+    pub kbps: u64,
+    /// Σ of bitrate × time since the window began, kbit/s · ms.
+    pub kbps_ms: u64,
+    /// When the window began.
+    pub since: Moment,
+}
+
+/// One node's line. 64 bytes and aligned to that: a candidate costs one cache miss.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub struct Line {
+    base: [AtomicU32; ELASTIC],
+    slope: [AtomicU32; ELASTIC],
+    floor: AtomicU32,
+    status: AtomicU32,
+    /// Answers since the window began in the upper 24 bits, their kbit/s in the lower 40: one addition books both.
+    booked: AtomicU64,
+    kbps_ms: AtomicU64,
+    since_ms: AtomicU64,
+    /// Answers that are still connecting, see [`inflight`].
+    in_flight: AtomicU64,
+}
+
+/// The lines of a fleet, in the order of its nodes, and what a scan reads before it looks at a line.
+#[derive(Debug)]
+pub struct Ledger {
+    lines: Box<[Line]>,
+    /// Congestion price of each node without the asker's own bitrate, km, f32 bits; ∞: not eligible. A lower
+    /// bound of the exact price, rewritten by every booking and every scrape. Sixteen to a cache line.
+    prices: Box<[AtomicU32]>,
+    /// Group of each node, fleet-wide number.
+    group_of: Box<[u32]>,
+    /// Nodes of each group with a finite price: a full PoP is passed over at the cost of one load.
+    open: Box<[AtomicU32]>,
+    /// For the margin of each node: what is carried, Mbit/s, and what one client needs there, Mbit/s, as f32 bits.
+    /// Read only while κ is above [`margin::FROM`].
+    uncertain: Box<[(AtomicU32, AtomicU32)]>,
+    /// Stall reports of players since each node's last probe.
+    stalls: Box<[AtomicU32]>,
+    /// Pool of each group.
+    pool_of: Box<[u16]>,
+    /// Nodes of each pool with a finite price: a full pool is known at the cost of one load.
+    open_in_pool: Box<[AtomicU32]>,
+    /// Nodes of which nothing is measured yet.
+    starting: AtomicU32,
+    /// What the nodes of a PoP send together.
+    uplinks: Uplinks,
+    /// L, km.
+    congestion_km: f32,
+    /// C.
+    price: KmPrice,
+    /// P, km.
+    isp_km: f32,
+    /// Viewers that really arrive per own booking, f32 bits: stands for the other replicas.
+    kappa: AtomicU32,
+    /// 1: more than half of the fleet is stale, so the fault is ours and staleness is ignored.
+    stale_rule_off: AtomicU32,
+}
+
+// === impl Line ===
+
+impl Line {
+    /// Whether any of these [`status`] bits is set.
+    #[must_use]
+    pub fn is(&self, bits: u32) -> bool {
+        self.status.load(Relaxed) & bits != 0
+    }
+
+    /// All [`status`] bits.
+    #[must_use]
+    pub fn status(&self) -> u32 {
+        self.status.load(Relaxed)
+    }
+
+    /// Takes over what a scrape found. Bookings stay.
+    pub fn update(&self, update: &LineUpdate) {
+        for r in 0..ELASTIC {
+            self.base[r].store(update.base[r].to_bits(), Relaxed);
+            self.slope[r].store(update.slope[r].to_bits(), Relaxed);
+        }
+        self.floor.store(update.floor.to_bits(), Relaxed);
+        self.status.store(update.status, Relaxed);
+    }
+
+    /// What the last update said.
+    #[must_use]
+    pub fn update_in_force(&self) -> LineUpdate {
+        let read =
+            |cells: &[AtomicU32; ELASTIC]| std::array::from_fn(|r| f32::from_bits(cells[r].load(Relaxed)));
+        LineUpdate {
+            base: read(&self.base),
+            slope: read(&self.slope),
+            floor: f32::from_bits(self.floor.load(Relaxed)),
+            status: self.status(),
+            ..LineUpdate::default()
+        }
+    }
+
+    /// Books one answer of `kbps` at `now`.
+    pub fn book(&self, kbps: u32, now: Moment) {
+        let since = Moment(self.since_ms.load(Relaxed));
+        self.booked.fetch_add((1 << KBPS_BITS) | u64::from(kbps), Relaxed);
+        self.kbps_ms.fetch_add(u64::from(kbps) * now.since_ms(since), Relaxed);
+        inflight::add(&self.in_flight, now);
+    }
+
+    /// Own answers that are still connecting at `now`.
+    #[must_use]
+    pub fn in_flight(&self, now: Moment) -> f32 {
+        inflight::at(&self.in_flight, now)
+    }
+
+    /// Closes the window: takes its bookings out and begins a new one at `now`.
+    pub fn close_window(&self, now: Moment) -> Batch {
+        let since = Moment(self.since_ms.swap(now.0, Relaxed));
+        let booked = self.booked.swap(0, Relaxed);
+        let kbps_ms = self.kbps_ms.swap(0, Relaxed);
+        Batch {
+            answers: u32::try_from(booked >> KBPS_BITS).unwrap_or(u32::MAX),
+            kbps: booked & KBPS_MASK,
+            kbps_ms,
+            since,
+        }
+    }
+
+    /// When the window began.
+    #[must_use]
+    pub fn since(&self) -> Moment {
+        Moment(self.since_ms.load(Relaxed))
+    }
+
+    /// Sets when the window began, on a line that replaces another one.
+    pub fn set_since(&self, since: Moment) {
+        self.since_ms.store(since.0, Relaxed);
+    }
+
+    /// Puts bookings of another line on this one, when a reload replaces the ledger.
+    pub fn take_over(&self, batch: Batch) {
+        self.booked.fetch_add((u64::from(batch.answers) << KBPS_BITS) | (batch.kbps & KBPS_MASK), Relaxed);
+        self.kbps_ms.fetch_add(batch.kbps_ms, Relaxed);
+    }
+
+    /// Own bookings since the window began, Mbit/s.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "below 2^40 kbit/s; a pressure needs three digits")]
+    pub fn booked_mbps(&self) -> f32 {
+        (self.booked.load(Relaxed) & KBPS_MASK) as f32 / 1000.0
+    }
+
+    /// Answers since the window began.
+    #[must_use]
+    pub fn answers(&self) -> u64 {
+        self.booked.load(Relaxed) >> KBPS_BITS
+    }
+
+    /// Pressure with `mbps` on top of what is measured, `kappa` times what is booked included.
+    #[must_use]
+    #[inline]
+    pub fn pressure(&self, kappa: f32, mbps: f32) -> f32 {
+        let extra = kappa * self.booked_mbps() + mbps;
+        let mut x = f32::from_bits(self.floor.load(Relaxed));
+        for r in 0..ELASTIC {
+            let base = f32::from_bits(self.base[r].load(Relaxed));
+            let slope = f32::from_bits(self.slope[r].load(Relaxed));
+            x = x.max(base + slope * extra);
+        }
+        x
+    }
+}
+
+// === impl Ledger ===
+
+impl Ledger {
+    /// Empty lines for a fleet, all of them starting. `congestion_km` is L.
+    #[must_use]
+    pub fn new(fleet: &Fleet, kappa: f32, congestion_km: f32) -> Self {
+        let nodes = fleet.nodes.len();
+        Self {
+            lines: (0..nodes).map(|_| Line::default()).collect(),
+            prices: (0..nodes).map(|_| AtomicU32::new(f32::INFINITY.to_bits())).collect(),
+            group_of: fleet.group_of.clone(),
+            uncertain: (0..nodes).map(|_| Default::default()).collect(),
+            uplinks: Uplinks::new(fleet),
+            open: (0..fleet.groups).map(|_| AtomicU32::new(0)).collect(),
+            stalls: (0..nodes).map(|_| AtomicU32::new(0)).collect(),
+            pool_of: fleet
+                .pools
+                .iter()
+                .zip(0u16..)
+                .flat_map(|(pool, i)| pool.groups.iter().map(move |_| i))
+                .collect(),
+            open_in_pool: fleet.pools.iter().map(|_| AtomicU32::new(0)).collect(),
+            starting: AtomicU32::new(0),
+            congestion_km,
+            price: KmPrice::default(),
+            isp_km: 0.0,
+            kappa: AtomicU32::new(kappa.to_bits()),
+            stale_rule_off: AtomicU32::new(0),
+        }
+    }
+
+    /// The same with these optional terms of the choice.
+    #[must_use]
+    pub fn with_terms(self, terms: TermSettings) -> Self {
+        let price = KmPrice::new(terms.price_km, terms.distance_budget_km);
+        Self { price, isp_km: terms.isp_km, ..self }
+    }
+
+    /// C: what one unit of a node's price is worth now.
+    #[must_use]
+    pub fn price_term(&self) -> &KmPrice {
+        &self.price
+    }
+
+    /// P: what another internet provider's line is worth, km.
+    #[must_use]
+    pub fn isp_km(&self) -> f32 {
+        self.isp_km
+    }
+
+    /// Takes over what a scrape found of a node, and prices it anew. Bookings stay.
+    pub fn update(&self, node: NodeIndex, update: &LineUpdate) {
+        let was_starting = self.line(node).is(status::STARTING);
+        let uplink = if self.uplinks.has(node) { status::UPLINK } else { 0 };
+        self.line(node).update(&LineUpdate { status: update.status & !status::UPLINK | uplink, ..*update });
+        match (was_starting, update.status & status::STARTING != 0) {
+            (false, true) => self.starting.fetch_add(1, Relaxed),
+            (true, false) => self.starting.fetch_sub(1, Relaxed),
+            _ => 0,
+        };
+        self.set_uncertain(node, update);
+        self.uplinks.update(node, update.estimate_mbps, update.carried_mbps);
+        self.reprice(node);
+    }
+
+    /// Books one answer of `kbps` on a node at `now`, and prices it anew.
+    pub fn book(&self, node: NodeIndex, kbps: u32, now: Moment) {
+        let line = self.line(node);
+        line.book(kbps, now);
+        if line.is(status::UPLINK) {
+            self.uplinks.book(node, u64::from(kbps));
+        }
+        self.reprice(node);
+    }
+
+    /// Takes bookings of a closed window back from the node's uplink, once [`Ledger::update`] has told what the
+    /// sample and the carry show of them.
+    pub fn release(&self, node: NodeIndex, kbps: u64) {
+        self.uplinks.release(node, kbps);
+    }
+
+    /// Puts bookings of another ledger's line on a node, when a reload replaces the ledger.
+    pub fn take_over(&self, node: NodeIndex, batch: Batch) {
+        self.line(node).take_over(batch);
+        self.uplinks.book(node, batch.kbps);
+        self.reprice(node);
+    }
+
+    /// What the last update of a node said.
+    #[must_use]
+    pub fn update_in_force(&self, node: NodeIndex) -> LineUpdate {
+        let (carried, per_client) = &self.uncertain[node.get()];
+        LineUpdate {
+            carried_mbps: f32::from_bits(carried.load(Relaxed)),
+            mbps_per_client: f32::from_bits(per_client.load(Relaxed)),
+            estimate_mbps: self.uplinks.told(node).0,
+            ..self.line(node).update_in_force()
+        }
+    }
+
+    /// Works a node's price out again. Whoever sees it turn from finite to ∞ (or back) moves the count of open
+    /// nodes: the swap makes that exact however many do it at once. The PoP's uplink is left out: it may ease
+    /// without this node being priced anew, and a price is a lower bound at all times.
+    pub fn reprice(&self, node: NodeIndex) {
+        let line = self.line(node);
+        let price = match line.is(self.unfit()) {
+            true => f32::INFINITY,
+            false => price::congestion(self.congestion_km, self.pressure_alone(node, 0.0)),
+        };
+        let before = f32::from_bits(self.prices[node.get()].swap(price.to_bits(), Relaxed));
+        let group = self.group_of[node.get()] as usize;
+        let counts = [&self.open[group], &self.open_in_pool[usize::from(self.pool_of[group])]];
+        for open in counts {
+            match (before.is_finite(), price.is_finite()) {
+                (false, true) => open.fetch_add(1, Relaxed),
+                (true, false) => open.fetch_sub(1, Relaxed),
+                _ => 0,
+            };
+        }
+    }
+
+    /// A player stalled on a node. It may be a lie: it can only freeze the node's growth.
+    pub fn report_stall(&self, node: NodeIndex) {
+        self.stalls[node.get()].fetch_add(1, Relaxed);
+    }
+
+    /// Stall reports of a node since this was last asked.
+    #[must_use]
+    pub fn take_stalls(&self, node: NodeIndex) -> u32 {
+        self.stalls[node.get()].swap(0, Relaxed)
+    }
+
+    /// Nodes of a pool that may be eligible.
+    #[must_use]
+    pub fn open_in_pool(&self, pool: PoolIndex) -> u32 {
+        self.open_in_pool[usize::from(pool.0)].load(Relaxed)
+    }
+
+    /// Whether nothing is known yet of some node.
+    #[must_use]
+    pub fn some_starting(&self) -> bool {
+        self.starting.load(Relaxed) > 0
+    }
+
+    /// Takes over what the margin of a node is worked out from.
+    pub fn set_uncertain(&self, node: NodeIndex, update: &LineUpdate) {
+        let (carried, per_client) = &self.uncertain[node.get()];
+        carried.store(update.carried_mbps.to_bits(), Relaxed);
+        per_client.store(update.mbps_per_client.to_bits(), Relaxed);
+    }
+
+    /// What other replicas may have booked on a node beyond κ times our own, Mbit/s.
+    #[must_use]
+    pub fn margin_mbps(&self, node: NodeIndex) -> f32 {
+        let kappa = self.kappa();
+        if kappa <= margin::FROM {
+            return 0.0;
+        }
+        let (carried, per_client) = &self.uncertain[node.get()];
+        let own = self.line(node).booked_mbps() + f32::from_bits(carried.load(Relaxed));
+        margin::mbps(kappa, own, f32::from_bits(per_client.load(Relaxed)))
+    }
+
+    /// L, km.
+    #[must_use]
+    pub fn congestion_km(&self) -> f32 {
+        self.congestion_km
+    }
+
+    /// A lower bound of a node's congestion price, km; ∞: not eligible.
+    #[must_use]
+    #[inline]
+    pub fn price(&self, node: NodeIndex) -> f32 {
+        f32::from_bits(self.prices[node.get()].load(Relaxed))
+    }
+
+    /// Nodes of a group that may be eligible.
+    #[must_use]
+    #[inline]
+    pub fn open(&self, group: u32) -> u32 {
+        self.open[group as usize].load(Relaxed)
+    }
+
+    /// A node's line.
+    #[must_use]
+    pub fn line(&self, node: NodeIndex) -> &Line {
+        &self.lines[node.get()]
+    }
+
+    /// All lines, in the order of the fleet's nodes.
+    #[must_use]
+    pub fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    /// κ in force.
+    #[must_use]
+    pub fn kappa(&self) -> f32 {
+        f32::from_bits(self.kappa.load(Relaxed))
+    }
+
+    /// Sets κ.
+    pub fn set_kappa(&self, kappa: f32) {
+        self.kappa.store(kappa.to_bits(), Relaxed);
+    }
+
+    /// Bits that keep a node out of a first choice now: [`status::UNFIT`], less staleness while that rule is off.
+    #[must_use]
+    pub fn unfit(&self) -> u32 {
+        match self.stale_rule_off.load(Relaxed) {
+            0 => status::UNFIT,
+            _ => status::UNFIT & !status::STALE,
+        }
+    }
+
+    /// Switches the staleness rule off (or on again): when more than half of the fleet is stale, our own
+    /// scraping is broken and not the fleet.
+    pub fn set_stale_rule_off(&self, off: bool) {
+        self.stale_rule_off.store(u32::from(off), Relaxed);
+    }
+
+    /// Whether staleness is being ignored.
+    #[must_use]
+    pub fn stale_rule_off(&self) -> bool {
+        self.stale_rule_off.load(Relaxed) != 0
+    }
+
+    /// A node's pressure with `mbps` more on it, its PoP's uplink included.
+    #[must_use]
+    #[inline]
+    pub fn pressure(&self, node: NodeIndex, mbps: f32) -> f32 {
+        let alone = self.pressure_alone(node, mbps);
+        match self.line(node).is(status::UPLINK) {
+            true => alone.max(self.uplink_pressure(node, mbps, true)),
+            false => alone,
+        }
+    }
+
+    fn pressure_alone(&self, node: NodeIndex, mbps: f32) -> f32 {
+        self.line(node).pressure(self.kappa(), mbps + self.margin_mbps(node))
+    }
+
+    /// Pressure of the uplink of a node's PoP with `mbps` more on it; 0 where none is configured.
+    #[must_use]
+    pub fn uplink_pressure(&self, node: NodeIndex, mbps: f32, minds_margin: bool) -> f32 {
+        let per_client = match minds_margin {
+            true => f32::from_bits(self.uncertain[node.get()].1.load(Relaxed)),
+            false => 0.0,
+        };
+        self.uplinks.pressure(node, self.kappa(), mbps, per_client)
+    }
+
+    /// The uplinks of the fleet's PoPs.
+    #[must_use]
+    pub fn uplinks(&self) -> &Uplinks {
+        &self.uplinks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line() -> Line {
+        let line = Line::default();
+        line.update(&LineUpdate {
+            base: [0.5, 0.2, 0.0],
+            slope: [0.001, 0.002, 0.0],
+            floor: 0.1,
+            status: 0,
+            ..LineUpdate::default()
+        });
+        line
+    }
+
+    #[test]
+    fn a_line_is_one_cache_line() {
+        assert_eq!((size_of::<Line>(), align_of::<Line>()), (64, 64));
+    }
+
+    #[test]
+    fn a_booking_raises_pressure_at_once_and_kappa_multiplies_it() {
+        let line = line();
+        assert!((line.pressure(1.0, 0.0) - 0.5).abs() < 1e-6);
+        line.book(100_000, Moment(10));
+        assert!((line.pressure(1.0, 0.0) - 0.6).abs() < 1e-6);
+        assert!((line.pressure(4.0, 0.0) - 1.0).abs() < 1e-6, "system CPU: 0.2 + 0.002 * 400");
+        assert!((line.pressure(1.0, 50.0) - 0.65).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_floor_is_not_moved_by_bookings() {
+        let line = Line::default();
+        line.update(&LineUpdate { floor: 1.2, slope: [0.001; 3], ..LineUpdate::default() });
+        line.book(1, Moment(0));
+        assert!((line.pressure(1.0, 0.0) - 1.2).abs() < 1e-6);
+    }
+
+    #[test]
+    fn closing_a_window_takes_exactly_its_bookings_out() {
+        let line = line();
+        line.close_window(Moment(1_000));
+        line.book(3_000, Moment(1_400));
+        line.book(5_000, Moment(2_000));
+        let batch = line.close_window(Moment(3_000));
+        assert_eq!(
+            batch,
+            Batch { answers: 2, kbps: 8_000, kbps_ms: 3_000 * 400 + 5_000 * 1_000, since: Moment(1_000) }
+        );
+        assert_eq!(line.close_window(Moment(4_000)), Batch { since: Moment(3_000), ..Batch::default() });
+    }
+
+    #[test]
+    fn bookings_stay_when_a_scrape_only_updates_the_estimate() {
+        let line = line();
+        line.book(100_000, Moment(5));
+        line.update(&LineUpdate {
+            base: [0.7, 0.0, 0.0],
+            slope: [0.001, 0.0, 0.0],
+            floor: 0.0,
+            status: 0,
+            ..LineUpdate::default()
+        });
+        assert!((line.pressure(1.0, 0.0) - 0.8).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,252 @@
+//! Decide: a question becomes a ranked list, and its first node is booked.
+//!
+//! Stages, each only when the one before found nothing:
+//! 1. nodes that fit, ranked by the policy;
+//! 2. nodes that nothing is known of yet (a new pool, a fresh start): distance and capacity alone;
+//! 3. nothing fits: the same rule over the 64 nearest with the limits relaxed from .80 to .84, .88, .93 and 1.0,
+//!    the lowest tier that anything fits; then the least pressed of them — `degraded`;
+//! 4. nobody answers anywhere: the nearest all the same. An empty answer helps no viewer.
+//!
+//! What a pool's `on_overload` makes of stages 3 and 4 is the caller's business.
+
+use arrayvec::ArrayVec;
+
+use super::booking::{Ledger, status};
+use super::fleet::{Fleet, Group};
+use super::node::NodeIndex;
+use super::place::HALF_EARTH_KM;
+use super::policy;
+use super::price;
+use super::scene::{Ask, MOST_PICKS, Picks, Scene};
+
+/// Limits of the relaxed tiers over the limit in force: .84, .88, .93 and 1.0 of capacity where the limit is .80.
+const TIERS: [f32; 4] = [0.84 / 0.80, 0.88 / 0.80, 0.93 / 0.80, 1.0 / 0.80];
+/// Nodes looked at when nothing fits.
+const PANIC_NODES: usize = 64;
+/// What a km is worth in pressure when nothing fits: half the earth is half a full node.
+const PANIC_KM_PER_PRESSURE: f64 = 2.0 * HALF_EARTH_KM;
+/// A stale node's pressure is taken to be at least this …
+const STALE_PRESSURE: f32 = 0.94;
+/// … and this on top.
+const STALE_HANDICAP: f32 = 0.25;
+
+/// How good an answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The first node fits.
+    Fit,
+    /// The client stays where it is; nothing was booked.
+    Current,
+    /// Nothing has been measured yet: distance and capacity alone.
+    Starting,
+    /// Nothing fits.
+    Overloaded,
+    /// Nobody answers our probes.
+    Silent,
+    /// The pool has no node that the asker could use.
+    Empty,
+}
+
+/// A ranked answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// How good it is.
+    pub outcome: Outcome,
+    /// Best first.
+    pub picks: Picks,
+    /// A nearer node was passed over because it does not fit.
+    pub spilled: bool,
+    /// How much farther the first node is than it would be without prices, km; `None`: prices do not count, or
+    /// nobody asks.
+    pub detour_km: Option<f32>,
+}
+
+/// Decides and books.
+#[must_use]
+pub fn decide(fleet: &Fleet, ledger: &Ledger, ask: &Ask<'_>) -> Decision {
+    let decision = consider(fleet, ledger, ask);
+    if let (Some(first), true) = (decision.picks.first(), decision.outcome != Outcome::Current) {
+        ledger.book(first.node, ask.kbps, ask.now);
+        if let Some(detour_km) = decision.detour_km {
+            ledger.price_term().observe(detour_km);
+        }
+    }
+    decision
+}
+
+/// Decides and books nothing: for explanations.
+#[must_use]
+pub fn consider(fleet: &Fleet, ledger: &Ledger, ask: &Ask<'_>) -> Decision {
+    let scene = Scene::new(fleet, ledger, ask);
+    let mut picks = Picks::new();
+    if let Some(stay) = stay(&scene) {
+        picks.push(scene.pick(stay.0, stay.1));
+        fill(&scene, &mut picks);
+        return Decision { outcome: Outcome::Current, picks, spilled: false, detour_km: None };
+    }
+    let detour_km = match ledger.open_in_pool(ask.pool) {
+        0 => None,
+        _ => policy::rank(&scene, &mut picks),
+    };
+    if !picks.is_empty() {
+        fill(&scene, &mut picks);
+        let spilled = spilled(&scene, &picks);
+        return Decision { outcome: Outcome::Fit, picks, spilled, detour_km };
+    }
+    let starting = scene.with_unfit(scene.unfit & !status::STARTING);
+    if ledger.some_starting() {
+        policy::rank(&starting, &mut picks);
+    }
+    if !picks.is_empty() {
+        fill(&starting, &mut picks);
+        return Decision { outcome: Outcome::Starting, picks, spilled: false, detour_km: None };
+    }
+    relaxed(&scene, &mut picks);
+    if !picks.is_empty() {
+        return Decision { outcome: Outcome::Overloaded, picks, spilled: true, detour_km: None };
+    }
+    for (unfit, outcome) in [
+        (status::DOWN | status::DRAINING, Outcome::Overloaded),
+        (status::DRAINING, Outcome::Silent),
+        (0, Outcome::Silent),
+    ] {
+        least_pressed_near(&scene.with_unfit(unfit), &mut picks);
+        if !picks.is_empty() {
+            return Decision { outcome, picks, spilled: true, detour_km: None };
+        }
+    }
+    Decision { outcome: Outcome::Empty, picks, spilled: false, detour_km: None }
+}
+
+/// The node where the client already is, if it may stay: it is one of the pool, nothing speaks against it, and
+/// it is not over its limit. It needs no room, because its viewer is in its load already.
+fn stay(scene: &Scene<'_>) -> Option<(NodeIndex, f32)> {
+    let current = scene.ask.current?;
+    if !scene.pool.members.contains(&current.0) || scene.avoids(scene.fleet.pop_of(current)) {
+        return None;
+    }
+    scene.admissible(current)?;
+    let x = scene.ledger.pressure(current, 0.0);
+    (x < 1.0).then_some((current, x))
+}
+
+/// Fallbacks up to the number asked for: the best node of each further PoP, outwards; if PoPs run out,
+/// further nodes of any.
+fn fill(scene: &Scene<'_>, picks: &mut Picks) {
+    let count = scene.ask.count.min(MOST_PICKS);
+    if picks.len() >= count {
+        return;
+    }
+    for visit in scene.walk() {
+        if picks.iter().any(|pick| scene.fleet.pop_of(pick.node) == visit.group.pop) {
+            continue;
+        }
+        if let Some((node, x)) = scene.best_of(visit.group) {
+            picks.push(scene.pick(node, x));
+            if picks.len() >= count {
+                return;
+            }
+        }
+    }
+    for visit in scene.walk() {
+        if scene.avoids(visit.group.pop) {
+            continue;
+        }
+        for node in visit.group.nodes() {
+            if picks.iter().any(|pick| pick.node == node) {
+                continue;
+            }
+            if let Some(x) = scene.fit(node) {
+                picks.push(scene.pick(node, x));
+                if picks.len() >= count {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Whether a nearer PoP has nobody who fits. Avoided PoPs do not count: the client asked to pass them over.
+fn spilled(scene: &Scene<'_>, picks: &Picks) -> bool {
+    let Some(chosen_km) = picks.first().and_then(|pick| scene.reach_km(pick)) else { return false };
+    scene
+        .walk()
+        .take_while(|visit| visit.at_least_km < chosen_km)
+        .filter(|visit| !scene.avoids(visit.group.pop) && is_full(scene, visit.group))
+        .any(|visit| visit.km().is_some_and(|km| km < chosen_km))
+}
+
+/// Whether no node of a group has room for this viewer. One that has ends the look.
+fn is_full(scene: &Scene<'_>, group: &Group) -> bool {
+    scene.is_shut(group) || group.nodes().all(|node| scene.fit(node).is_none())
+}
+
+/// The nodes nearby by the priced rule, under the lowest relaxed limit that anything fits. A cliff at the limit
+/// would send everybody to one least pressed node; this fills all of them evenly a little further.
+fn relaxed(scene: &Scene<'_>, picks: &mut Picks) {
+    let scene = scene.with_unfit(scene.unfit).without_margin();
+    let mut nearby: ArrayVec<(f32, NodeIndex, f32), PANIC_NODES> = ArrayVec::new();
+    'walk: for visit in scene.walk() {
+        if scene.avoids(visit.group.pop) {
+            continue;
+        }
+        for (node, term) in scene.pool.affinity.of(scene.ask.bucket, visit.group) {
+            let Some(x) = scene.admissible(node) else { continue };
+            nearby.push((
+                visit.km().unwrap_or(0.0) + scene.ask.affinity_km * term + scene.terms(node).sum(),
+                node,
+                x,
+            ));
+            if nearby.is_full() {
+                break 'walk;
+            }
+        }
+    }
+    for limit in TIERS {
+        let fits = nearby.iter().filter(|(_, _, x)| *x < limit);
+        let mut scored: ArrayVec<(f32, NodeIndex, f32), PANIC_NODES> = fits
+            .map(|(fixed, node, x)| {
+                (fixed + price::congestion(scene.ledger.congestion_km(), x / limit), *node, *x)
+            })
+            .collect();
+        if !scored.is_empty() {
+            scored.sort_by(|a, b| a.0.total_cmp(&b.0));
+            picks.extend(
+                scored.iter().take(scene.ask.count.min(MOST_PICKS)).map(|(_, node, x)| scene.pick(*node, *x)),
+            );
+            return;
+        }
+    }
+}
+
+/// The least pressed of the nodes nearby, a km counting a little.
+fn least_pressed_near(scene: &Scene<'_>, picks: &mut Picks) {
+    let mut found: ArrayVec<(f32, NodeIndex, f32), PANIC_NODES> = ArrayVec::new();
+    'walk: for visit in scene.walk() {
+        if scene.avoids(visit.group.pop) {
+            continue;
+        }
+        for node in visit.group.nodes() {
+            let Some(x) = scene.admissible(node) else { continue };
+            let known = match scene.ledger.line(node).is(status::STALE) {
+                true => x.max(STALE_PRESSURE) + STALE_HANDICAP,
+                false => x,
+            };
+            found.push((known + handicap(visit.km()), node, x));
+            if found.is_full() {
+                break 'walk;
+            }
+        }
+    }
+    found.sort_by(|a, b| a.0.total_cmp(&b.0));
+    picks
+        .extend(found.iter().take(scene.ask.count.min(MOST_PICKS)).map(|(_, node, x)| scene.pick(*node, *x)));
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a pressure needs three digits")]
+fn handicap(km: Option<f32>) -> f32 {
+    (f64::from(km.unwrap_or(0.0)) / PANIC_KM_PER_PRESSURE) as f32
+}
+
+#[cfg(test)]
+mod tests;

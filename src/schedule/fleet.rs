@@ -1,0 +1,385 @@
+//! The fleet: who there is, and who is near whom. Immutable; a reload makes a new one.
+//!
+//! Nodes stand in the order of pool, PoP and id, so the order in a file changes no decision, and the nodes of one
+//! pool in one PoP — a *group* — are neighbours in memory. Nodes of a group share the distance, so a decision walks
+//! tens of groups and not thousands of nodes.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::ops::Range;
+
+use super::affinity::AffinityOrder;
+use super::cells::Cells;
+use super::isp;
+use super::node::{Node, NodeIndex};
+use super::place::Point;
+use super::policy::PolicyKind;
+use super::uplink::{Uplink, UplinkSpec};
+
+/// A pool's place in [`Fleet::pools`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PoolIndex(pub u16);
+
+/// A domain's place in [`Fleet::domains`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DomainIndex(pub u16);
+
+/// A PoP's place in [`Fleet::pops`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PopIndex(pub u16);
+
+/// What a pool does when nothing in it fits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum OnOverload {
+    /// Answer the least-pressed near node, marked degraded.
+    #[default]
+    Serve,
+    /// Refuse.
+    Refuse,
+    /// Ask another pool.
+    Fallback(Box<str>),
+}
+
+/// A pool, by names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PoolSpec {
+    /// Unique name.
+    pub name: Box<str>,
+    /// What it does when nothing in it fits.
+    pub on_overload: OnOverload,
+}
+
+/// A domain, by names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DomainSpec {
+    /// Lower case, no trailing dot.
+    pub name: Box<str>,
+    /// Its pool.
+    pub pool: Box<str>,
+    /// How a node is chosen.
+    pub policy: PolicyKind,
+}
+
+/// A site.
+#[derive(Clone, Debug)]
+pub struct Pop {
+    /// Its name.
+    pub name: Box<str>,
+    /// The middle of its nodes; `None`: none of them has a place.
+    pub point: Option<Point>,
+    /// The line its nodes share; `None`: not configured, so not judged.
+    pub uplink: Option<Uplink>,
+}
+
+/// Nodes that serve the same thing.
+#[derive(Debug)]
+pub struct Pool {
+    /// Its name.
+    pub name: Box<str>,
+    /// What it does when nothing in it fits.
+    pub on_overload: OnOverload,
+    /// The pool to ask then.
+    pub fallback: Option<PoolIndex>,
+    /// Its nodes, those of a PoP side by side: a run of [`Fleet::nodes`].
+    pub members: Range<u32>,
+    /// Its PoPs, in the order of their names.
+    pub groups: Box<[Group]>,
+    /// Running sum of the members' configured capacity × weight, for choices in proportion to it.
+    pub shares: Box<[f64]>,
+    /// Which groups are near which cell.
+    pub cells: Cells,
+    /// Its nodes differ in price.
+    pub has_prices: bool,
+    /// Some of its nodes name internet providers.
+    pub has_isps: bool,
+    /// For each stream bucket the nodes of each group in order of affinity.
+    pub affinity: AffinityOrder,
+}
+
+/// The nodes of a pool in one PoP.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// The PoP.
+    pub pop: PopIndex,
+    /// Its place.
+    pub point: Option<Point>,
+    /// Its nodes, a run of [`Fleet::nodes`].
+    pub members: Range<u32>,
+    /// Its number in the whole fleet.
+    pub number: u32,
+}
+
+/// A name that players ask for.
+#[derive(Clone, Debug)]
+pub struct Domain {
+    /// Lower case, no trailing dot.
+    pub name: Box<str>,
+    /// Its pool.
+    pub pool: PoolIndex,
+    /// How a node is chosen.
+    pub policy: PolicyKind,
+}
+
+/// Who there is.
+#[derive(Debug, Default)]
+pub struct Fleet {
+    /// In the order of pool, PoP and id.
+    pub nodes: Box<[Node]>,
+    /// PoP of each node.
+    pub pop_of: Box<[PopIndex]>,
+    /// Group of each node, numbered over the whole fleet.
+    pub group_of: Box<[u32]>,
+    /// Price of each node less the lowest of its pool.
+    pub excess_price: Box<[f32]>,
+    /// Internet providers of each node, see [`isp`]; 0: any.
+    pub isps: Box<[u64]>,
+    /// How many groups there are.
+    pub groups: u32,
+    /// In the order of their names.
+    pub pops: Box<[Pop]>,
+    /// In the order of the configuration.
+    pub pools: Box<[Pool]>,
+    /// In the order of the configuration.
+    pub domains: Box<[Domain]>,
+    by_id: HashMap<Box<str>, NodeIndex>,
+    by_domain: HashMap<Box<str>, DomainIndex>,
+    by_address: HashMap<IpAddr, NodeIndex>,
+}
+
+/// A name that points nowhere, or too many of something.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FleetError {
+    /// A domain or a fallback names a pool that is not there.
+    #[error("{by} names pool {pool}, which does not exist")]
+    NoPool {
+        /// Who names it.
+        by: Box<str>,
+        /// The name.
+        pool: Box<str>,
+    },
+    /// More than 65,535 pools, domains or PoPs.
+    #[error("too many {0}: at most 65,535")]
+    TooMany(&'static str),
+}
+
+/// Assumed for shares where a node's capacity is not configured, Mbit/s: only their ratio matters.
+const SHARE_MBPS: f64 = 1_000.0;
+
+// === impl Fleet ===
+
+impl Fleet {
+    /// Puts a fleet together. Costs some milliseconds at 10,000 nodes: not for the resolve path.
+    ///
+    /// # Errors
+    /// A pool that is named and not there, or more pools, domains or PoPs than fit 16 bits.
+    pub fn build(
+        mut nodes: Vec<Node>,
+        pools: &[PoolSpec],
+        domains: &[DomainSpec],
+    ) -> Result<Self, FleetError> {
+        let rank = |node: &Node| pools.iter().position(|pool| pool.name == node.pool);
+        nodes.sort_by(|a, b| (rank(a), &a.pop, &a.id).cmp(&(rank(b), &b.pop, &b.id)));
+        let (pops, pop_of) = sites(&nodes)?;
+        let index = |by: &str, name: &str| {
+            let found = pools.iter().position(|pool| &*pool.name == name);
+            let found = found.ok_or_else(|| FleetError::NoPool { by: by.into(), pool: name.into() })?;
+            u16::try_from(found).map(PoolIndex).map_err(|_| FleetError::TooMany("pools"))
+        };
+        let mut built_pools: Vec<Pool> = Vec::with_capacity(pools.len());
+        let mut groups = 0;
+        for spec in pools {
+            let fallback = match &spec.on_overload {
+                OnOverload::Fallback(name) => Some(index(&spec.name, name)?),
+                OnOverload::Serve | OnOverload::Refuse => None,
+            };
+            let pool = Pool::build(spec, fallback, &nodes, &pops, &pop_of, groups);
+            groups += u32::try_from(pool.groups.len()).unwrap_or(u32::MAX);
+            built_pools.push(pool);
+        }
+        let mut built_domains = Vec::with_capacity(domains.len());
+        let mut by_domain = HashMap::with_capacity(domains.len());
+        for (i, spec) in domains.iter().enumerate() {
+            let at = u16::try_from(i).map_err(|_| FleetError::TooMany("domains"))?;
+            by_domain.insert(spec.name.clone(), DomainIndex(at));
+            let pool = index(&spec.name, &spec.pool)?;
+            built_domains.push(Domain { name: spec.name.clone(), pool, policy: spec.policy });
+        }
+        let mut group_of = vec![0; nodes.len()];
+        for group in built_pools.iter().flat_map(|pool| &pool.groups) {
+            group_of[group.members.start as usize..group.members.end as usize].fill(group.number);
+        }
+        let by_id = (0u32..).zip(&nodes).map(|(i, node)| (node.id.clone(), NodeIndex(i))).collect();
+        let mut by_address = HashMap::new();
+        for (i, node) in (0u32..).zip(&nodes) {
+            by_address.extend(node.addresses().map(|ip| (ip, NodeIndex(i))));
+        }
+        let isp_names = isp::names(&nodes);
+        Ok(Self {
+            excess_price: excess_prices(&nodes, &built_pools),
+            isps: nodes.iter().map(|node| isp::set(node, &isp_names)).collect(),
+            nodes: nodes.into(),
+            pop_of: pop_of.into(),
+            group_of: group_of.into(),
+            groups,
+            pops: pops.into(),
+            pools: built_pools.into(),
+            domains: built_domains.into(),
+            by_id,
+            by_domain,
+            by_address,
+        })
+    }
+
+    /// The same fleet with these uplinks. A name that no node's PoP has is passed over.
+    #[must_use]
+    pub fn with_uplinks(mut self, uplinks: &[UplinkSpec]) -> Self {
+        for spec in uplinks {
+            if let Some(pop) = self.pops.iter_mut().find(|pop| pop.name == spec.pop) {
+                pop.uplink = Some(spec.uplink);
+            }
+        }
+        self
+    }
+
+    /// The domain of this name (lower case, no trailing dot).
+    #[must_use]
+    pub fn domain(&self, name: &str) -> Option<DomainIndex> {
+        self.by_domain.get(name).copied()
+    }
+
+    /// The node that has this address.
+    #[must_use]
+    pub fn at_address(&self, ip: IpAddr) -> Option<NodeIndex> {
+        self.by_address.get(&ip).copied()
+    }
+
+    /// The node of this id.
+    #[must_use]
+    pub fn by_id(&self, id: &str) -> Option<NodeIndex> {
+        self.by_id.get(id).copied()
+    }
+
+    /// A node.
+    #[must_use]
+    pub fn node(&self, index: NodeIndex) -> &Node {
+        &self.nodes[index.get()]
+    }
+
+    /// A node's PoP.
+    #[must_use]
+    pub fn pop_of(&self, index: NodeIndex) -> PopIndex {
+        self.pop_of[index.get()]
+    }
+
+    /// A node's group: the nodes of its pool in its PoP.
+    #[must_use]
+    pub fn group_of(&self, index: NodeIndex) -> Option<&Group> {
+        self.pools.iter().flat_map(|pool| &pool.groups).find(|group| group.members.contains(&index.0))
+    }
+
+    /// A pool.
+    #[must_use]
+    pub fn pool(&self, index: PoolIndex) -> &Pool {
+        &self.pools[usize::from(index.0)]
+    }
+}
+
+/// Price of each node less the lowest of its pool, so that a price is never below 0.
+#[expect(clippy::cast_possible_truncation, reason = "a price needs three digits")]
+fn excess_prices(nodes: &[Node], pools: &[Pool]) -> Box<[f32]> {
+    let mut excess = vec![0.0; nodes.len()];
+    for pool in pools {
+        let run = pool.members.start as usize..pool.members.end as usize;
+        let lowest = nodes[run.clone()].iter().map(|node| node.price).fold(f64::INFINITY, f64::min);
+        for (excess, node) in excess[run.clone()].iter_mut().zip(&nodes[run]) {
+            *excess = (node.price - lowest) as f32;
+        }
+    }
+    excess.into()
+}
+
+/// PoPs by name, and the PoP of each node.
+fn sites(nodes: &[Node]) -> Result<(Vec<Pop>, Vec<PopIndex>), FleetError> {
+    let mut names: Vec<&str> = nodes.iter().map(|node| &*node.pop).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut pops = Vec::with_capacity(names.len());
+    for name in &names {
+        let here = nodes.iter().filter(|node| &*node.pop == *name);
+        let point = Point::middle(here.filter_map(|node| node.location).map(super::place::Location::point));
+        pops.push(Pop { name: (*name).into(), point, uplink: None });
+    }
+    let pop_of = nodes.iter().map(|node| {
+        let at = names.binary_search(&&*node.pop).unwrap_or_default();
+        u16::try_from(at).map(PopIndex).map_err(|_| FleetError::TooMany("PoPs"))
+    });
+    let pop_of = pop_of.collect::<Result<Vec<_>, _>>()?;
+    Ok((pops, pop_of))
+}
+
+// === impl Pool ===
+
+impl Pool {
+    fn build(
+        spec: &PoolSpec,
+        fallback: Option<PoolIndex>,
+        nodes: &[Node],
+        pops: &[Pop],
+        pop_of: &[PopIndex],
+        first_group: u32,
+    ) -> Self {
+        let start = (0u32..).zip(nodes).find(|(_, node)| node.pool == spec.name).map_or(0, |(i, _)| i);
+        let own = nodes[start as usize..].iter().take_while(|node| node.pool == spec.name).count();
+        let members = start..start + u32::try_from(own).unwrap_or(u32::MAX);
+        let mut groups: Vec<Group> = Vec::new();
+        for i in members.clone() {
+            let pop = pop_of[i as usize];
+            match groups.last_mut() {
+                Some(group) if group.pop == pop => group.members.end = i + 1,
+                _ => groups.push(Group {
+                    pop,
+                    point: pops[usize::from(pop.0)].point,
+                    members: i..i + 1,
+                    number: first_group + u32::try_from(groups.len()).unwrap_or(u32::MAX),
+                }),
+            }
+        }
+        let own = &nodes[members.start as usize..members.end as usize];
+        let shares = own.iter().map(share).scan(0.0, |sum, share| {
+            *sum += share;
+            Some(*sum)
+        });
+        let cells = Cells::new(groups.iter().map(|group| group.point).collect());
+        Self {
+            name: spec.name.clone(),
+            on_overload: spec.on_overload.clone(),
+            fallback,
+            shares: shares.collect(),
+            has_prices: own.windows(2).any(|pair| pair[0].price != pair[1].price),
+            has_isps: own.iter().any(|node| !node.isps.is_empty()),
+            affinity: AffinityOrder::build(own, &groups, members.start),
+            members,
+            groups: groups.into(),
+            cells,
+        }
+    }
+
+    /// All nodes of the pool.
+    pub fn nodes(&self) -> impl DoubleEndedIterator<Item = NodeIndex> + use<> {
+        self.members.clone().map(NodeIndex)
+    }
+}
+
+// === impl Group ===
+
+impl Group {
+    /// The nodes of the group.
+    pub fn nodes(&self) -> impl DoubleEndedIterator<Item = NodeIndex> + use<> {
+        self.members.clone().map(NodeIndex)
+    }
+}
+
+/// What a node counts for where the pool is shared out.
+pub(super) fn share(node: &Node) -> f64 {
+    node.bandwidth_mbps.unwrap_or(SHARE_MBPS) * node.weight
+}
