@@ -5,6 +5,9 @@
 //! [`geo`] and [`scrape`] tell where clients are and how nodes fare; [`app`] joins them.
 //! `ARCHITECTURE.md` has the map and the invariants, `tests/architecture.rs` checks who may import whom.
 
+pub mod config;
+
 pub mod exposition;
 pub mod schedule;
 
+pub mod clock;

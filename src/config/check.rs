@@ -1,0 +1,155 @@
+//! From the tree of the file to a checked [`Config`]: one reader per section, then what concerns several sections.
+//!
+//! Readers fill a [`Draft`], with defaults where something could not be read, so that the rest is still checked.
+//! The configuration made of it counts only if nothing at all was reported.
+
+mod domains;
+mod geoip;
+mod links;
+mod nodes;
+mod pools;
+mod pops;
+mod scheduler;
+mod scrape;
+mod server;
+mod thresholds;
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::DeTable;
+
+use self::domains::DomainDraft;
+use self::geoip::GeoipDraft;
+use self::nodes::NodeDraft;
+use self::pools::{PoolDraft, Profile};
+use self::pops::PopDraft;
+use self::thresholds::Layer;
+use super::raw::Section;
+use super::report::{Report, Span};
+use super::values::{check_name, string};
+use super::{Config, Geoip, Pool, Scheduler, Scrape, Server, profile};
+use crate::schedule::isp;
+use crate::schedule::node::{Node, Role};
+use crate::schedule::thresholds::Thresholds;
+
+/// Every section as read; references between them are still names with a place.
+#[derive(Debug)]
+struct Draft<'a> {
+    server: Server,
+    geoip: GeoipDraft<'a>,
+    scrape: Scrape,
+    /// `[thresholds]`.
+    layer: Layer,
+    scheduler: Scheduler,
+    pops: Vec<PopDraft<'a>>,
+    pools: Vec<PoolDraft<'a>>,
+    nodes: Vec<NodeDraft<'a>>,
+    domains: Vec<DomainDraft<'a>>,
+}
+
+/// Reads and checks the whole file. What is wrong goes to `report`; the result counts only if nothing did.
+/// Relative paths in the file start from `folder`.
+pub(super) fn config(table: &DeTable<'_>, folder: &Path, report: &Report) -> Config {
+    let draft = Section::file(table, report, |file| Draft {
+        server: file.table("server", server::read),
+        geoip: file.table("geoip", |section| geoip::read(section, folder)),
+        scrape: file.table("scrape", scrape::read),
+        layer: file.table("thresholds", thresholds::read),
+        scheduler: file.table("scheduler", |section| scheduler::read(section, folder)),
+        pops: file.tables("pops", pops::read).unwrap_or_default(),
+        pools: at_least_one(file, "pools", pools::read),
+        nodes: at_least_one(file, "nodes", nodes::read),
+        domains: at_least_one(file, "domains", domains::read),
+    });
+    links::check(&draft, report);
+    draft.into_config()
+}
+
+fn at_least_one<'a, T>(
+    file: &mut Section<'a>,
+    key: &'static str,
+    read: impl FnMut(&mut Section<'a>) -> T,
+) -> Vec<T> {
+    file.demand(key);
+    file.tables(key, read).unwrap_or_default()
+}
+
+/// The name of a pool, node or PoP. One that is misspelt is reported and still returned: it is known by that name
+/// in the rest of the file.
+fn own_name<'a>(section: &mut Section<'a>, key: &'static str) -> Option<Spanned<&'a str>> {
+    let name = section.get(key, string)?;
+    if let Err(why) = check_name(name.get_ref()) {
+        section.report().error(&name.span(), format!("{key}: {why}"));
+    }
+    Some(name)
+}
+
+/// Reports every item that is equal to an earlier one.
+fn report_twins<K: Eq + Hash>(
+    report: &Report,
+    items: impl IntoIterator<Item = (K, Span)>,
+    message: impl Fn(&K) -> String,
+) {
+    let mut seen: HashMap<K, Span> = HashMap::new();
+    for (item, span) in items {
+        if let Some(first) = seen.get(&item) {
+            report.clash(&span, message(&item), (first, "the first one"));
+        } else {
+            seen.insert(item, span);
+        }
+    }
+}
+
+// === impl Draft ===
+
+impl Draft<'_> {
+    fn into_config(self) -> Config {
+        let mut limits: HashMap<Box<str>, (Option<Profile>, Layer)> = HashMap::new();
+        let mut pools = Vec::with_capacity(self.pools.len());
+        for pool in self.pools {
+            let Some(name) = pool.name else { continue };
+            let name: Box<str> = name.into_inner().into();
+            let start = start_of_limits(pool.profile, Role::Edge);
+            let thresholds = pool.layer.over(self.layer.over(start));
+            limits.insert(name.clone(), (pool.profile, pool.layer));
+            pools.push(Pool { name, on_overload: pool.on_overload, thresholds });
+        }
+        let nodes = self.nodes.into_iter().filter_map(|node| {
+            let pool = node.pool.as_ref().and_then(|pool| limits.get(*pool.get_ref()));
+            let (profile, pool) = pool.copied().unwrap_or_default();
+            let below = self.layer.over(start_of_limits(profile, node.role));
+            let thresholds = node.layer.over(pool.over(below));
+            node.into_node(thresholds)
+        });
+        let mut nodes: Vec<Node> = nodes.collect();
+        for node in nodes.iter_mut().filter(|node| node.location.is_none()) {
+            let pop = self
+                .pops
+                .iter()
+                .find(|pop| pop.name.as_ref().is_some_and(|name| **name.get_ref() == *node.pop));
+            node.location = pop.and_then(|pop| pop.location);
+        }
+        let limit = self.layer.over(Thresholds::default()).bandwidth;
+        Config {
+            geoip: Geoip { isps: isp::names(&nodes), ..self.geoip.geoip },
+            nodes,
+            pops: self.pops.into_iter().filter_map(|pop| pop.into_pop(limit)).collect(),
+            server: self.server,
+            scrape: self.scrape,
+            scheduler: self.scheduler,
+            pools,
+            domains: self.domains.into_iter().filter_map(DomainDraft::into_domain).collect(),
+        }
+    }
+}
+
+/// The lowest layer: what the pool says its nodes are like, else what their role says.
+fn start_of_limits(pool: Option<Profile>, role: Role) -> Thresholds {
+    match pool {
+        Some(Profile::Rtc) => Thresholds::rtc(),
+        None => profile(role),
+    }
+}

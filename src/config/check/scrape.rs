@@ -1,0 +1,49 @@
+//! `[scrape]`: how exporters are asked.
+
+use toml::Spanned;
+
+use crate::config::Scrape;
+use crate::config::raw::Section;
+use crate::config::units::show_duration;
+use crate::config::values::{duration, integer, size};
+
+/// Shortest and longest interval, ms.
+const INTERVAL_MS: std::ops::RangeInclusive<u64> = 500..=600_000;
+
+/// Shortest deadline, ms: below it a busy exporter never answers in time.
+const SHORTEST_TIMEOUT_MS: u64 = 100;
+
+/// Smallest and largest page limit, bytes: 16 KiB hold a bare process exporter, 256 MiB is no metrics page.
+const BODY_LIMIT_BYTES: std::ops::RangeInclusive<u64> = 16 << 10..=256 << 20;
+
+pub(super) fn read(section: &mut Section<'_>) -> Scrape {
+    let default = Scrape::default();
+    let interval = section.get("interval", duration(INTERVAL_MS));
+    let interval_known = interval.is_some() || !section.has("interval");
+    let interval_ms = interval.map_or(default.interval_ms, Spanned::into_inner);
+    let timeout = section.get("timeout", duration(SHORTEST_TIMEOUT_MS..=*INTERVAL_MS.end()));
+    if let Some(timeout) =
+        timeout.as_ref().filter(|timeout| interval_known && *timeout.get_ref() > interval_ms)
+    {
+        let (timeout_text, interval_text) = (show_duration(*timeout.get_ref()), show_duration(interval_ms));
+        let message = format!("timeout: {timeout_text} is longer than the interval, {interval_text}");
+        section.report().error(&timeout.span(), message);
+    }
+    Scrape {
+        interval_ms,
+        // Who asks for a short interval need not think of the timeout.
+        timeout_ms: timeout.map_or(default.timeout_ms.min(interval_ms), Spanned::into_inner),
+        body_limit_bytes: section.get_or("body_limit", default.body_limit_bytes, size(BODY_LIMIT_BYTES)),
+        concurrency: section
+            .get("concurrency", integer(1..=10_000))
+            .map_or(default.concurrency, |n| *n.get_ref() as usize),
+    }
+}
+
+// === impl Scrape ===
+
+impl Default for Scrape {
+    fn default() -> Self {
+        Self { interval_ms: 10_000, timeout_ms: 3_000, body_limit_bytes: 4 << 20, concurrency: 128 }
+    }
+}
