@@ -10,4 +10,6 @@ pub mod config;
 pub mod exposition;
 pub mod schedule;
 
+pub mod geo;
+
 pub mod clock;
