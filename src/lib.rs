@@ -7,6 +7,9 @@
 
 pub mod config;
 
+pub mod resolver;
+pub mod state;
+
 pub mod exposition;
 pub mod schedule;
 

@@ -1,0 +1,258 @@
+//! All that tasks share: the fleet in force, its ledger, and what is known of each node.
+//!
+//! One [`Live`] is swapped whole when the configuration changes; within it, a scrape replaces one node's report
+//! and one ledger line. The resolve path reads the fleet and the lines only: no lock is on it. Each node's
+//! memory ([`Watch`]) stands behind a mutex that only its own scrapes and the sweep take.
+
+pub mod bitrates;
+mod drain;
+mod live;
+pub mod recent;
+mod rtt;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use arc_swap::{ArcSwap, Guard};
+use dashmap::DashMap;
+
+use crate::clock::Clock;
+use crate::schedule::Moment;
+use crate::schedule::health::{self, NodeState};
+use crate::schedule::reading::{ProbeFailure, Reading, Timing};
+use crate::schedule::watch::Watch;
+
+use self::bitrates::{Bitrates, KnownBitrates};
+pub use self::live::{Live, Plan};
+pub use self::rtt::Rtts;
+
+/// A node reported as failing is probed again at once, but not more often than this, ms.
+const SUSPECT_EVERY_MS: u64 = 1_000;
+/// Reports remembered; beyond it the oldest are forgotten.
+const MOST_SUSPECTS: usize = 10_000;
+/// Share of nodes that must have been measured before a replica calls itself ready.
+const READY_SHARE: f64 = 0.9;
+/// Windows a node must have closed to count as measured.
+const READY_WINDOWS: u32 = 2;
+
+/// Who wants to hear what a probe of a target brought.
+pub trait Observer: Send + Sync + 'static {
+    /// A probe of target number `target` of node `node` ended.
+    fn observed(&self, node: &str, target: usize, outcome: Result<Reading, ProbeFailure>, timing: Timing);
+}
+
+/// Shared by all tasks.
+#[derive(Debug)]
+pub struct State {
+    live: ArcSwap<Live>,
+    clock: Clock,
+    /// When players last reported each node: one re-scrape per node and second.
+    suspects: DashMap<Box<str>, Moment>,
+    /// Where suspicions go: the scraper listens.
+    suspicions: tokio::sync::mpsc::Sender<Box<str>>,
+    /// What a viewer of each stream needs.
+    bitrates: Bitrates,
+    /// κ was outside what the configured replicas explain when it was last looked at.
+    kappa_alarm: AtomicBool,
+    /// What client networks have measured.
+    rtts: Rtts,
+    /// Held while the fleet is replaced or an operator gives an order to one of its nodes.
+    orders: std::sync::Mutex<()>,
+}
+
+/// Whether this replica should be asked.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Readiness {
+    /// It should.
+    pub ready: bool,
+    /// Why not, in words.
+    pub reasons: Vec<String>,
+    /// Nodes there are.
+    pub nodes: usize,
+    /// Nodes with a measured load, or that have none to measure.
+    pub measured: usize,
+}
+
+// === impl State ===
+
+impl State {
+    /// The state of a fresh start. Suspicions of `failed=` reports arrive at the receiver.
+    #[must_use]
+    pub fn new(live: Live, clock: Clock) -> (Arc<Self>, tokio::sync::mpsc::Receiver<Box<str>>) {
+        let (suspicions, receiver) = tokio::sync::mpsc::channel(1_024);
+        let state = Self {
+            live: ArcSwap::from_pointee(live),
+            clock,
+            suspects: DashMap::new(),
+            suspicions,
+            bitrates: Bitrates::default(),
+            kappa_alarm: AtomicBool::new(false),
+            rtts: Rtts::default(),
+            orders: std::sync::Mutex::default(),
+        };
+        (Arc::new(state), receiver)
+    }
+
+    /// The fleet in force. Hold the guard for one request, never across an await.
+    #[must_use]
+    pub fn live(&self) -> Guard<Arc<Live>> {
+        self.live.load()
+    }
+
+    /// What viewers of streams need, as far as it is known. Hold the guard for one request, never across an await.
+    #[must_use]
+    pub fn bitrates(&self) -> Guard<Arc<KnownBitrates>> {
+        self.bitrates.known()
+    }
+
+    /// The clock everybody here uses.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// What client networks have measured.
+    #[must_use]
+    pub fn rtts(&self) -> &Rtts {
+        &self.rtts
+    }
+
+    /// Puts another fleet in force. Nodes that stay keep their memory and their bookings.
+    pub fn replace(&self, next: Live) {
+        let _orders = self.orders();
+        let before = self.live.load_full();
+        next.inherit(&before, self.clock.now());
+        self.rtts.renumber(&before.fleet, &next.fleet);
+        self.live.store(Arc::new(next));
+        // Requests that still hold the old fleet book on it for microseconds more: what came in between the
+        // copy and the swap is moved over now.
+        self.live.load().inherit_bookings(&before);
+    }
+
+    /// Looks at every node once a second: evidence that ages makes a node stale without a scrape, and a drain
+    /// ends when its time is up.
+    pub fn sweep(&self) {
+        self.sweep_at(self.clock.now());
+    }
+
+    /// The sweep as of `now`.
+    pub(crate) fn sweep_at(&self, now: Moment) {
+        self.bitrates.publish(now);
+        let live = self.live.load();
+        self.rtts.tidy(now);
+        let mut stale = 0;
+        for (index, report) in live.reports() {
+            let was_stale = report.state == NodeState::Stale;
+            let evidence_is_stale = report
+                .evidence
+                .map_or(was_stale, |evidence| health::is_stale(evidence, now, live.plan.watch.interval_ms));
+            if evidence_is_stale != was_stale || report.drain.is_some() {
+                live.judge(index, now);
+            } else {
+                live.refresh(index, now);
+            }
+            stale += usize::from(evidence_is_stale);
+        }
+        let off = share(stale, live.fleet.nodes.len()) > health::STALE_FLEET_SHARE;
+        if off != live.ledger.stale_rule_off() {
+            live.ledger.set_stale_rule_off(off);
+            for (index, _) in live.reports() {
+                live.ledger.reprice(index);
+            }
+            tracing::warn!(stale, nodes = live.fleet.nodes.len(), ignored = off, "staleness rule changed");
+        }
+        self.check_kappa(&live);
+        if self.suspects.len() > MOST_SUSPECTS {
+            self.suspects.retain(|_, since| now.since_ms(*since) < SUSPECT_EVERY_MS);
+        }
+    }
+
+    /// Says once, when κ leaves or re-enters what the configured replicas explain. Whether it is outside now.
+    fn check_kappa(&self, live: &Live) -> bool {
+        let kappa = live.learnt_so_far().kappa;
+        let alarming = kappa.is_alarming(live.plan.replicas);
+        if self.kappa_alarm.swap(alarming, Relaxed) != alarming {
+            let (kappa, replicas) = (kappa.value(), live.plan.replicas);
+            match alarming {
+                true => tracing::warn!(
+                    kappa,
+                    replicas,
+                    "viewers per own answer are not what scheduler.replicas explains: is that number right, \
+                     and do all players ask here?"
+                ),
+                false => tracing::info!(kappa, replicas, "viewers per own answer are as configured again"),
+            }
+        }
+        alarming
+    }
+
+    /// A player failed at this address. Its node is probed again at once; the report itself proves nothing,
+    /// because anybody can make one.
+    pub fn suspect(&self, ip: IpAddr) {
+        let live = self.live.load();
+        let Some(node) = live.fleet.at_address(ip) else { return };
+        let id = &live.fleet.node(node).id;
+        let now = self.clock.coarse();
+        if let Some(mut last) = self.suspects.get_mut(id) {
+            if now.since_ms(*last) < SUSPECT_EVERY_MS {
+                return;
+            }
+            *last = now;
+        } else {
+            self.suspects.insert(id.clone(), now);
+        }
+        // A full channel means that re-scrapes are under way as fast as they can be.
+        let _ = self.suspicions.try_send(id.clone());
+    }
+
+    /// Whether enough is known to answer by load.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        let live = self.live.load();
+        let nodes = live.fleet.nodes.len();
+        // A node that nobody reaches, that shows nothing of use, or that has nothing to ask, will not be better
+        // known by waiting.
+        let known = |state: NodeState, windows: u32| match state {
+            NodeState::Starting => false,
+            NodeState::Down | NodeState::Stale | NodeState::Unmeasured | NodeState::Draining => true,
+            NodeState::Healthy | NodeState::Overloaded => windows >= READY_WINDOWS,
+        };
+        let measured = live.reports().filter(|(_, report)| known(report.state, report.windows)).count();
+        let mut reasons = Vec::new();
+        if share(measured, nodes) < READY_SHARE && nodes > 0 {
+            reasons
+                .push(format!("{measured} of {nodes} nodes measured, {:.0} % needed", READY_SHARE * 100.0));
+        }
+        if live.ledger.stale_rule_off() {
+            reasons.push("more than half of the nodes are stale: our own scraping is at fault".to_owned());
+        }
+        Readiness { ready: reasons.is_empty(), reasons, nodes, measured }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a fleet is below 2^52 nodes")]
+fn share(part: usize, whole: usize) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+impl Observer for State {
+    fn observed(&self, node: &str, target: usize, outcome: Result<Reading, ProbeFailure>, timing: Timing) {
+        let live = self.live.load();
+        let Some(index) = live.fleet.by_id(node) else { return };
+        if let Ok(reading) = &outcome {
+            self.bitrates.observe(&reading.streams, timing.received);
+        }
+        live.observe(index, target, outcome, timing, self.clock.now());
+    }
+}
+
+/// A node's memory and what it last came to.
+#[derive(Debug)]
+struct NodeCell {
+    watch: std::sync::Mutex<Watch>,
+    report: ArcSwap<crate::schedule::watch::NodeReport>,
+}
+
+#[cfg(test)]
+mod tests;
