@@ -14,5 +14,6 @@ pub mod exposition;
 pub mod schedule;
 
 pub mod geo;
+pub mod scrape;
 
 pub mod clock;

@@ -1,0 +1,122 @@
+//! Fetches a page, or says in few words why not.
+//!
+//! *Limits*: no redirect is followed and no proxy is used: an exporter is where the operator says it is, and a
+//! page from elsewhere would be another machine's load. The body is counted while it streams, after
+//! decompression, so that a small answer cannot become a large page.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
+use reqwest::{Response, StatusCode, Url};
+
+use super::failure;
+use crate::config::Scrape;
+use crate::schedule::reading::ProbeFailure;
+
+/// The classic text format. `OpenMetrics` is not asked for: its counters and `_created` lines tell nothing more.
+const ACCEPTED: &str = "text/plain;version=0.0.4;q=1,*/*;q=0.1";
+
+/// Longest time that an idle connection is kept, ms.
+const MAX_IDLE_MS: u64 = 90_000;
+
+/// Room made for a body before it comes, bytes: without a length, and at most however long it says it is.
+const FIRST_CAPACITY: usize = 16 * 1024;
+const MAX_CAPACITY: usize = 256 * 1024;
+
+/// The HTTP side of all scrapes; keeps connections.
+#[derive(Debug)]
+pub(super) struct Client {
+    settings: Scrape,
+    /// For `http://`. Trusts no certificate, so that a machine without root certificates can scrape.
+    plain: Built,
+    /// For `https://`, built when the first such target is asked.
+    secure: OnceLock<Built>,
+}
+
+/// A client, or why there is none.
+type Built = Result<reqwest::Client, String>;
+
+/// Installs the process's TLS provider unless there is one. Every part that builds a TLS client or server calls it.
+pub fn install_tls_provider() {
+    // An error only says that somebody else installed one, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+// === impl Client ===
+
+impl Client {
+    pub(super) fn new(settings: Scrape) -> Self {
+        install_tls_provider();
+        let plain = build(settings, |builder| builder.tls_certs_only([]));
+        Self { settings, plain, secure: OnceLock::new() }
+    }
+
+    /// What it was built with.
+    pub(super) fn settings(&self) -> Scrape {
+        self.settings
+    }
+
+    /// The body behind a URL. The caller sets the deadline.
+    pub(super) async fn get(&self, url: Url) -> Result<Vec<u8>, ProbeFailure> {
+        let built = if url.scheme() == "https" {
+            self.secure.get_or_init(|| build(self.settings, |builder| builder))
+        } else {
+            &self.plain
+        };
+        let client = built.as_ref().map_err(|error| ProbeFailure::Http(format!("our side: {error}")))?;
+        let answer = client.get(url).send().await;
+        let response = answer.map_err(|error| failure::of_request(&error, self.settings.timeout_ms))?;
+        self.body(response).await
+    }
+
+    /// Reads a body up to the limit.
+    async fn body(&self, mut response: Response) -> Result<Vec<u8>, ProbeFailure> {
+        let status = response.status();
+        if status.is_redirection() {
+            return Err(ProbeFailure::Http(format!(
+                "status {}; redirects are not followed",
+                status.as_u16()
+            )));
+        }
+        if status != StatusCode::OK {
+            return Err(ProbeFailure::Http(format!("status {}", status.as_u16())));
+        }
+        let limit = usize::try_from(self.settings.body_limit_bytes).unwrap_or(usize::MAX);
+        let too_large = || ProbeFailure::TooLarge(self.settings.body_limit_bytes);
+        let told = response.content_length().map(|length| usize::try_from(length).unwrap_or(usize::MAX));
+        if told.is_some_and(|length| length > limit) {
+            return Err(too_large());
+        }
+        let mut body = Vec::with_capacity(told.map_or(FIRST_CAPACITY, |length| length.min(MAX_CAPACITY)));
+        while let Some(chunk) =
+            response.chunk().await.map_err(|error| failure::of_body(&error, self.settings.timeout_ms))?
+        {
+            if body.len() + chunk.len() > limit {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+}
+
+/// Builds a client with the rules that all share.
+fn build(settings: Scrape, tls: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> Built {
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT, HeaderValue::from_static(ACCEPTED));
+    // Two thirds for the connection leave room for one lost SYN (sent again after 1 s) and still for the page.
+    let connect_ms = settings.timeout_ms * 2 / 3;
+    let idle_ms = settings.interval_ms.saturating_mul(2).min(MAX_IDLE_MS);
+    let builder = reqwest::Client::builder()
+        .user_agent(concat!("nearcast/", env!("CARGO_PKG_VERSION")))
+        .default_headers(headers)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .gzip(true)
+        .http1_only()
+        .connect_timeout(Duration::from_millis(connect_ms))
+        .pool_idle_timeout(Duration::from_millis(idle_ms))
+        .pool_max_idle_per_host(1);
+    tls(builder).build().map_err(|error| failure::root(&error).to_string())
+}
