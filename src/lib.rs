@@ -7,6 +7,8 @@
 
 pub mod config;
 
+pub mod http;
+
 pub mod resolver;
 pub mod state;
 
@@ -17,3 +19,4 @@ pub mod geo;
 pub mod scrape;
 
 pub mod clock;
+pub mod telemetry;

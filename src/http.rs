@@ -1,0 +1,164 @@
+//! The HTTP front: wire questions in, wire answers out.
+//!
+//! Two sides, two listeners, never mixed. The **player side** is public and answers `/resolve`; the **ops side**
+//! is for operators and answers everything about the fleet. [`ROUTES`] is the whole table: both routers are
+//! built from it and `tests/openapi.rs` holds `openapi.yaml` against it, so the contract cannot drift.
+//!
+//! `/resolve` has a fast lane ([`lane`]) in front of its router: the same function, called without route
+//! matching, boxed futures or layers, which cost 0.5–1.2 µs each and together more than the decision itself.
+//! What layers give the other routes, the lane does inline.
+
+mod body;
+mod boundary;
+pub mod client_ip;
+mod drain;
+mod explain;
+mod geo;
+mod index;
+pub mod lane;
+mod metrics;
+mod nodes;
+mod openapi;
+mod probes;
+pub mod problem;
+mod query;
+mod resolve;
+mod rtt;
+pub mod serve;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::routing::{MethodFilter, MethodRouter, on};
+
+use self::client_ip::{ClientRule, Peer};
+use crate::config;
+use crate::resolver::Resolver;
+use crate::telemetry::Telemetry;
+
+/// Everything a surface may ask. One per process, shared by both sides and all workers.
+pub struct Front {
+    resolver: Arc<Resolver>,
+    telemetry: Arc<Telemetry>,
+    /// Whom we believe about client addresses; swapped by [`Front::retrust`].
+    rule: ArcSwap<ClientRule>,
+}
+
+/// Which listener a route belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// `server.listen`: public.
+    Player,
+    /// `server.admin_listen`: operators only.
+    Ops,
+}
+
+/// One line of the route table.
+pub struct Route {
+    /// The listener it belongs to.
+    pub side: Side,
+    /// The method, in capitals. GET answers HEAD too.
+    pub method: &'static str,
+    /// The path, in the form that axum and OpenAPI share: `/nodes/{id}`.
+    pub path: &'static str,
+    filter: MethodFilter,
+    surface: fn(MethodFilter) -> MethodRouter<Arc<Front>>,
+}
+
+/// Every route of both sides.
+#[rustfmt::skip]
+pub static ROUTES: &[Route] = &[
+    Route::player("GET",     "/",             |get| on(get, index::show)),
+    Route::player("GET",     "/resolve",      |get| on(get, resolve::show)),
+    Route::player("OPTIONS", "/resolve",      |options| on(options, resolve::preflight)),
+    Route::player("POST",    "/rtt",          |post| on(post, rtt::take)),
+    Route::player("OPTIONS", "/rtt",          |options| on(options, rtt::preflight)),
+    Route::player("GET",     "/livez",        |get| on(get, probes::live)),
+    Route::player("GET",     "/readyz",       |get| on(get, probes::ready)),
+
+    Route::ops(   "GET",     "/nodes",        |get| on(get, nodes::list)),
+    Route::ops(   "GET",     "/nodes/{id}",   |get| on(get, nodes::show)),
+    Route::ops(   "POST",    "/nodes/{id}/drain",         |post| on(post, drain::drain)),
+    Route::ops(   "POST",    "/nodes/{id}/undrain",       |post| on(post, drain::undrain)),
+    Route::ops(   "GET",     "/nodes/{id}/drain-preview", |get| on(get, drain::preview)),
+    Route::ops(   "GET",     "/explain",      |get| on(get, explain::show)),
+    Route::ops(   "GET",     "/geo",          |get| on(get, geo::show)),
+    Route::ops(   "GET",     "/metrics",      |get| on(get, metrics::show)),
+    Route::ops(   "GET",     "/livez",        |get| on(get, probes::live)),
+    Route::ops(   "GET",     "/readyz",       |get| on(get, probes::ready_in_detail)),
+    Route::ops(   "GET",     "/openapi.yaml", |get| on(get, openapi::show)),
+];
+
+/// The router of one side, complete: routes, fallbacks, boundary.
+///
+/// Requests must carry a [`Peer`] extension; the accept loops of [`serve`] put it there.
+pub fn router(side: Side, front: &Arc<Front>) -> Router {
+    let mut router = Router::new();
+    for route in ROUTES.iter().filter(|route| route.side == side) {
+        router = router.route(route.path, (route.surface)(route.filter));
+    }
+    let router = router.fallback(boundary::no_route).method_not_allowed_fallback(boundary::wrong_method);
+    boundary::guard(router, front).with_state(Arc::clone(front))
+}
+
+// === impl Front ===
+
+impl Front {
+    /// Joins what the surfaces ask.
+    #[must_use]
+    pub fn new(resolver: Arc<Resolver>, telemetry: Arc<Telemetry>, server: &config::Server) -> Self {
+        Self { resolver, telemetry, rule: ArcSwap::from_pointee(ClientRule::new(server)) }
+    }
+
+    /// Takes over a reloaded configuration's trusted proxies. Connections already open keep the verdict on
+    /// their peer until they close; the header to read is the new one at once.
+    pub fn retrust(&self, server: &config::Server) {
+        self.rule.store(Arc::new(ClientRule::new(server)));
+    }
+
+    /// Who is at the other end of a connection.
+    #[must_use]
+    pub fn peer(&self, address: std::net::SocketAddr) -> Peer {
+        self.rule.load().peer(address)
+    }
+
+    /// The address of the client behind a peer: the peer itself unless it is trusted to name another.
+    #[must_use]
+    pub fn client(&self, peer: Peer, headers: &http::HeaderMap) -> std::net::IpAddr {
+        if peer.trusted { self.rule.load().client(peer.ip, headers) } else { peer.ip }
+    }
+}
+
+// === impl Route ===
+
+impl Route {
+    const fn player(
+        method: &'static str,
+        path: &'static str,
+        surface: fn(MethodFilter) -> MethodRouter<Arc<Front>>,
+    ) -> Self {
+        Self { side: Side::Player, method, path, filter: filter(method), surface }
+    }
+
+    const fn ops(
+        method: &'static str,
+        path: &'static str,
+        surface: fn(MethodFilter) -> MethodRouter<Arc<Front>>,
+    ) -> Self {
+        Self { side: Side::Ops, method, path, filter: filter(method), surface }
+    }
+}
+
+/// The filter of a method. A word that is none of these fails the build, since the table is a constant.
+const fn filter(method: &str) -> MethodFilter {
+    match method.as_bytes() {
+        b"GET" => MethodFilter::GET,
+        b"POST" => MethodFilter::POST,
+        b"OPTIONS" => MethodFilter::OPTIONS,
+        _ => panic!("a method that the table does not know"),
+    }
+}

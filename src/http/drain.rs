@@ -1,0 +1,172 @@
+//! `POST /nodes/{id}/drain`, `POST /nodes/{id}/undrain` and `GET /nodes/{id}/drain-preview`.
+//!
+//! The only requests that change anything, so a page that an operator happens to have open must not be able to
+//! make them: a body is JSON by its `Content-Type`, which a foreign page may not send unasked, and an `Origin`
+//! that is not this very host is refused.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, ORIGIN};
+use http::{HeaderMap, Uri};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::Front;
+use super::nodes::{node_id, unknown_node};
+use super::problem::{InvalidParam, Problem, Slug};
+
+/// Longest body, bytes: a reason in which every character is escaped, and room.
+const LONGEST_BODY: usize = 8 * 1024;
+/// Longest reason, characters.
+const LONGEST_REASON: usize = 200;
+/// Longest drain with an end, s: 30 days.
+const LONGEST_TTL_S: u32 = 2_592_000;
+/// Of a member that is not known, so many characters are repeated to the caller.
+const LONGEST_ECHO: usize = 40;
+
+/// What the body of a drain says.
+#[derive(Debug, Default, PartialEq)]
+struct Order {
+    reason: Option<String>,
+    ttl_s: Option<u32>,
+}
+
+/// Takes a node out.
+pub(super) async fn drain(
+    State(front): State<Arc<Front>>,
+    id: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<Response, Problem> {
+    same_origin(request.uri(), request.headers())?;
+    let id = node_id(id)?;
+    let order = Order::read(body(request).await?)?;
+    let node = front.resolver.drain(&id, order.reason.as_deref(), order.ttl_s);
+    Ok(fresh(node.ok_or_else(unknown_node)?))
+}
+
+/// Puts a node back.
+pub(super) async fn undrain(
+    State(front): State<Arc<Front>>,
+    id: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<Response, Problem> {
+    same_origin(request.uri(), request.headers())?;
+    let id = node_id(id)?;
+    let mut faults = Vec::new();
+    unknown_members(&body(request).await?, &mut faults, "this operation has none");
+    verdict(faults)?;
+    Ok(fresh(front.resolver.undrain(&id).ok_or_else(unknown_node)?))
+}
+
+/// What draining a node would do.
+pub(super) async fn preview(
+    State(front): State<Arc<Front>>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let id = node_id(id)?;
+    // Some ten thousand decisions: not on a thread that scrapes are timed on.
+    let preview = tokio::task::spawn_blocking(move || front.resolver.drain_preview(&id));
+    let preview = preview.await.map_err(|_| Problem::internal())?;
+    Ok(fresh(preview.ok_or_else(unknown_node)?))
+}
+
+fn fresh(view: impl Serialize) -> Response {
+    ([(CACHE_CONTROL, "no-store")], Json(view)).into_response()
+}
+
+/// Refuses a request that a page of another host makes. Programs send no `Origin`, browsers always do.
+fn same_origin(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host = host.or_else(|| uri.authority().map(http::uri::Authority::as_str));
+    let is_ours = |origin: &http::HeaderValue| {
+        let origin = origin.to_str().ok()?;
+        let (scheme, authority) = origin.split_once("://")?;
+        let is_web = ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web));
+        (is_web && authority.eq_ignore_ascii_case(host?)).then_some(())
+    };
+    if headers.get_all(ORIGIN).iter().all(|origin| is_ours(origin).is_some()) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        Slug::CrossOrigin,
+        "the request comes from a page of another host; see the Origin header",
+    ))
+}
+
+/// The members of the body; none of an empty one.
+async fn body(request: Request) -> Result<Map<String, Value>, Problem> {
+    let is_json =
+        request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(is_json);
+    let bytes = axum::body::to_bytes(request.into_body(), LONGEST_BODY).await.map_err(|_| {
+        Problem::invalid(vec![InvalidParam::new("body", format!("must have at most {LONGEST_BODY} bytes"))])
+    })?;
+    if bytes.is_empty() {
+        return Ok(Map::new());
+    }
+    if !is_json {
+        return Err(Problem::new(Slug::UnsupportedMediaType, "a body must be sent as application/json"));
+    }
+    serde_json::from_slice(&bytes)
+        .map_err(|_| Problem::invalid(vec![InvalidParam::new("body", "must be a JSON object")]))
+}
+
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("application/json")
+}
+
+fn unknown_members(members: &Map<String, Value>, faults: &mut Vec<InvalidParam>, known: &str) {
+    faults.extend(members.keys().map(|name| {
+        let name: String = name.chars().take(LONGEST_ECHO).collect();
+        InvalidParam::new("body", format!("must not have the member {name:?}: {known}"))
+    }));
+}
+
+fn verdict(faults: Vec<InvalidParam>) -> Result<(), Problem> {
+    if faults.is_empty() { Ok(()) } else { Err(Problem::invalid(faults)) }
+}
+
+// === impl Order ===
+
+impl Order {
+    /// Reads an order and names everything that is wrong with it. A member that is `null` is absent.
+    fn read(mut members: Map<String, Value>) -> Result<Self, Problem> {
+        let mut faults = Vec::new();
+        let mut take = |name: &'static str| members.remove(name).filter(|value| !value.is_null());
+        let reason = take("reason").and_then(|value| reason(&value, &mut faults));
+        let ttl_s = take("ttl_s").and_then(|value| {
+            let ttl_s = value.as_u64().and_then(|ttl_s| u32::try_from(ttl_s).ok());
+            let ttl_s = ttl_s.filter(|ttl_s| (1..=LONGEST_TTL_S).contains(ttl_s));
+            if ttl_s.is_none() {
+                let must = format!("must be a whole number, 1 to {LONGEST_TTL_S}");
+                faults.push(InvalidParam::new("ttl_s", must));
+            }
+            ttl_s
+        });
+        unknown_members(&members, &mut faults, "there are reason and ttl_s");
+        verdict(faults)?;
+        Ok(Self { reason, ttl_s })
+    }
+}
+
+/// A reason that can be shown and logged on one line; an empty one is none.
+fn reason(value: &Value, faults: &mut Vec<InvalidParam>) -> Option<String> {
+    let fault: Cow<'static, str> = match value.as_str() {
+        None => "must be a string".into(),
+        Some(text) if text.chars().count() > LONGEST_REASON => {
+            format!("must have at most {LONGEST_REASON} characters").into()
+        }
+        Some(text) if text.chars().any(char::is_control) => "must not hold control characters".into(),
+        Some(text) => return Some(text.to_owned()).filter(|text| !text.is_empty()),
+    };
+    faults.push(InvalidParam::new("reason", fault));
+    None
+}
+
+#[cfg(test)]
+mod tests;

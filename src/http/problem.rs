@@ -1,0 +1,377 @@
+//! Errors on the wire: RFC 9457 problem details, and nothing else.
+//!
+//! [`Slug`] is the closed set of what can go wrong; `openapi.yaml` lists the same set and a test compares the
+//! two. A client decides by `code`, a person reads `detail`, an operator finds the log line by `instance`.
+
+use std::borrow::Cow;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::body::Body;
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+use serde::Serialize;
+
+use crate::resolver::Refusal;
+
+/// The media type of every error.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// What went wrong: `type` is `urn:nearcast:problem:<slug>`, `code` the slug itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Slug {
+    /// The request cannot be read at all.
+    BadRequest,
+    /// A required parameter is absent.
+    MissingParameter,
+    /// A parameter is malformed, out of range or given twice.
+    InvalidParameter,
+    /// Nothing is served under this path.
+    NotFound,
+    /// No `[[domains]]` entry has this name.
+    UnknownDomain,
+    /// No node has this id.
+    UnknownNode,
+    /// The pool has no address of the family asked for.
+    NoAddress,
+    /// A page of another host asks for a change.
+    CrossOrigin,
+    /// The token of a report has expired, is of another network or not ours.
+    BadToken,
+    /// The path is served, but not by this method.
+    MethodNotAllowed,
+    /// The body is not JSON by its own account.
+    UnsupportedMediaType,
+    /// The request's URI passes 8 KiB.
+    UriTooLong,
+    /// A defect of ours.
+    Internal,
+    /// No node of the pool is in service.
+    NoNodeAvailable,
+    /// Every node is overloaded and the pool says `on_overload = "refuse"`.
+    Overloaded,
+    /// Not ready to be asked yet.
+    NotReady,
+}
+
+/// One parameter that is wrong, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct InvalidParam {
+    /// The parameter's name.
+    pub name: &'static str,
+    /// What it must be.
+    pub reason: Cow<'static, str>,
+}
+
+/// An error on its way to the wire.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    slug: Slug,
+    detail: Cow<'static, str>,
+    invalid_params: Vec<InvalidParam>,
+    retry_after_s: Option<u32>,
+    readiness: Option<serde_json::Value>,
+}
+
+/// Marks a response that came from a [`Problem`], so that the boundary counts it and leaves it alone.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reported(pub(super) Slug);
+
+/// The body, in the order in which a person wants to read it.
+#[derive(Serialize)]
+struct Wire<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    instance: String,
+    code: &'static str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    invalid_params: &'a [InvalidParam],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    readiness: Option<&'a serde_json::Value>,
+}
+
+// === impl Slug ===
+
+impl Slug {
+    /// The closed set.
+    pub const ALL: [Self; 16] = [
+        Self::BadRequest,
+        Self::MissingParameter,
+        Self::InvalidParameter,
+        Self::NotFound,
+        Self::UnknownDomain,
+        Self::UnknownNode,
+        Self::NoAddress,
+        Self::CrossOrigin,
+        Self::BadToken,
+        Self::MethodNotAllowed,
+        Self::UnsupportedMediaType,
+        Self::UriTooLong,
+        Self::Internal,
+        Self::NoNodeAvailable,
+        Self::Overloaded,
+        Self::NotReady,
+    ];
+
+    /// The word on the wire and in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.parts().0
+    }
+
+    /// The status it goes with.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        self.parts().1
+    }
+
+    /// The same few words every time; what is special goes into `detail`.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        self.parts().2
+    }
+
+    fn parts(self) -> (&'static str, StatusCode, &'static str) {
+        match self {
+            Self::BadRequest => ("bad-request", StatusCode::BAD_REQUEST, "Request cannot be read"),
+            Self::MissingParameter => {
+                ("missing-parameter", StatusCode::BAD_REQUEST, "Required parameter is missing")
+            }
+            Self::InvalidParameter => ("invalid-parameter", StatusCode::BAD_REQUEST, "Parameter is invalid"),
+            Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "Nothing is served here"),
+            Self::UnknownDomain => ("unknown-domain", StatusCode::NOT_FOUND, "Domain is not configured"),
+            Self::UnknownNode => ("unknown-node", StatusCode::NOT_FOUND, "Node does not exist"),
+            Self::NoAddress => ("no-address", StatusCode::NOT_FOUND, "No address of this family"),
+            Self::CrossOrigin => {
+                ("cross-origin", StatusCode::FORBIDDEN, "Request comes from another host's page")
+            }
+            Self::UnsupportedMediaType => {
+                ("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "Media type is not supported")
+            }
+            Self::BadToken => ("bad-token", StatusCode::FORBIDDEN, "Token is not accepted"),
+            Self::MethodNotAllowed => {
+                ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "Method is not allowed")
+            }
+            Self::UriTooLong => ("uri-too-long", StatusCode::URI_TOO_LONG, "URI is too long"),
+            Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
+            Self::NoNodeAvailable => {
+                ("no-node-available", StatusCode::SERVICE_UNAVAILABLE, "No node is in service")
+            }
+            Self::Overloaded => ("overloaded", StatusCode::SERVICE_UNAVAILABLE, "Every node is overloaded"),
+            Self::NotReady => ("not-ready", StatusCode::SERVICE_UNAVAILABLE, "Not ready yet"),
+        }
+    }
+
+    /// The nearest word for a status that somebody else chose.
+    pub(super) fn of_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::NotFound,
+            StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType,
+            StatusCode::URI_TOO_LONG => Self::UriTooLong,
+            status if status.is_client_error() => Self::BadRequest,
+            _ => Self::Internal,
+        }
+    }
+}
+
+// === impl InvalidParam ===
+
+impl InvalidParam {
+    /// Says what a parameter must be.
+    pub fn new(name: &'static str, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { name, reason: reason.into() }
+    }
+}
+
+// === impl Problem ===
+
+impl Problem {
+    /// A problem with its explanation.
+    pub fn new(slug: Slug, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { slug, detail: detail.into(), invalid_params: Vec::new(), retry_after_s: None, readiness: None }
+    }
+
+    /// One or more parameters are wrong; all of them are named.
+    #[must_use]
+    pub fn invalid(params: Vec<InvalidParam>) -> Self {
+        let names: Vec<&str> = params.iter().map(|param| param.name).collect();
+        let only_missing = params.iter().all(|param| param.reason == MISSING);
+        let (slug, word) = if only_missing {
+            (Slug::MissingParameter, "missing")
+        } else {
+            (Slug::InvalidParameter, "not acceptable")
+        };
+        let detail = format!("parameter {}: {word}; see invalid_params", names.join(", "));
+        Self { invalid_params: params, ..Self::new(slug, detail) }
+    }
+
+    /// A defect of ours. What exactly goes to the log, not to the client.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::new(
+            Slug::Internal,
+            "the request failed through no fault of yours; the log knows it by its instance",
+        )
+    }
+
+    /// When to come back.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// What is not ready, in full.
+    pub(super) fn with_readiness(mut self, readiness: serde_json::Value) -> Self {
+        self.readiness = Some(readiness);
+        self
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn slug(&self) -> Slug {
+        self.slug
+    }
+
+    /// The whole response. Its `instance` is new, and is in the log when the fault is ours.
+    #[must_use]
+    pub fn respond(&self) -> Response<Full<Bytes>> {
+        let instance = format!("urn:nearcast:request:{:016x}", request_id());
+        if self.slug == Slug::Internal {
+            tracing::error!(%instance, "request failed");
+        } else {
+            tracing::debug!(%instance, code = self.slug.as_str(), detail = %self.detail, "request refused");
+        }
+        let wire = Wire {
+            r#type: format!("urn:nearcast:problem:{}", self.slug.as_str()),
+            title: self.slug.title(),
+            status: self.slug.status().as_u16(),
+            detail: &self.detail,
+            instance,
+            code: self.slug.as_str(),
+            invalid_params: &self.invalid_params,
+            readiness: self.readiness.as_ref(),
+        };
+        // Strings and numbers always serialise; an empty body with the right status is the honest rest.
+        let body = serde_json::to_vec(&wire).unwrap_or_default();
+        let mut response = Response::new(Full::new(Bytes::from(body)));
+        *response.status_mut() = self.slug.status();
+        response.extensions_mut().insert(Reported(self.slug));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// The reason of a parameter that is required and absent.
+pub(super) const MISSING: &str = "is required";
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::UnknownDomain => {
+                Self::new(Slug::UnknownDomain, "no [[domains]] entry of the configuration has this name")
+            }
+            Refusal::AllOverloaded { retry_after_s } => {
+                Self::new(Slug::Overloaded, "every node of the pool is overloaded, and the pool refuses then")
+                    .retry_after(retry_after_s)
+            }
+            Refusal::NoAddress => {
+                Self::new(Slug::NoAddress, "the pool has no address of the family asked for")
+            }
+            Refusal::NoNode { retry_after_s } => {
+                Self::new(Slug::NoNodeAvailable, "no node of the pool is in service")
+                    .retry_after(retry_after_s)
+            }
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> axum::response::Response {
+        self.respond().map(Body::new)
+    }
+}
+
+/// A number that no other error of any replica has: a random start, then one after the other.
+fn request_id() -> u64 {
+    static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one(0)));
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(problem: &Problem) -> serde_json::Value {
+        use futures_util::FutureExt;
+        use http_body_util::BodyExt;
+        let body = problem.respond().into_body().collect().now_or_never().unwrap().unwrap().to_bytes();
+        serde_json::from_slice(&body).unwrap()
+    }
+
+    #[test]
+    fn every_problem_has_a_word_of_its_own_and_an_error_status() {
+        let words: std::collections::HashSet<_> = Slug::ALL.iter().map(|slug| slug.as_str()).collect();
+        assert_eq!(words.len(), Slug::ALL.len());
+        for slug in Slug::ALL {
+            assert!(slug.status().is_client_error() || slug.status().is_server_error());
+            assert!(slug.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'));
+        }
+    }
+
+    #[test]
+    fn a_problem_names_every_wrong_parameter() {
+        let problem = Problem::invalid(vec![
+            InvalidParam::new("n", "must be 1 to 8"),
+            InvalidParam::new("domain", MISSING),
+        ]);
+        let body = body(&problem);
+        assert_eq!(body["type"], "urn:nearcast:problem:invalid-parameter");
+        assert_eq!(body["status"], 400);
+        assert_eq!(body["code"], "invalid-parameter");
+        assert_eq!(body["invalid_params"][0]["name"], "n");
+        assert_eq!(body["invalid_params"][1]["reason"], "is required");
+    }
+
+    #[test]
+    fn only_missing_parameters_are_called_missing() {
+        let problem = Problem::invalid(vec![InvalidParam::new("domain", MISSING)]);
+        assert_eq!(problem.slug(), Slug::MissingParameter);
+    }
+
+    #[test]
+    fn refusals_that_pass_say_when_to_come_back() {
+        for (refusal, slug, retry) in [
+            (Refusal::UnknownDomain, Slug::UnknownDomain, None),
+            (Refusal::AllOverloaded { retry_after_s: 7 }, Slug::Overloaded, Some("7")),
+            (Refusal::NoAddress, Slug::NoAddress, None),
+            (Refusal::NoNode { retry_after_s: 9 }, Slug::NoNodeAvailable, Some("9")),
+        ] {
+            let problem = Problem::from(refusal);
+            assert_eq!(problem.slug(), slug);
+            let response = problem.respond();
+            assert_eq!(response.headers().get(RETRY_AFTER).map(|v| v.to_str().unwrap()), retry);
+            assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+            assert_eq!(response.headers()[CONTENT_TYPE], MEDIA_TYPE);
+        }
+    }
+
+    #[test]
+    fn no_two_problems_share_an_instance() {
+        let problem = Problem::internal();
+        assert_ne!(body(&problem)["instance"], body(&problem)["instance"]);
+    }
+}

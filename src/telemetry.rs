@@ -1,0 +1,209 @@
+//! What operators see: metrics and logs.
+//!
+//! Counters of the resolve path are plain atomics in fixed places ([`answers`]); a label look-up there would
+//! cost as much as the decision. Everything rarer uses `prometheus-client` families. What is known elsewhere
+//! anyway (nodes, readiness) is not counted twice: it is read when `/metrics` is asked.
+//!
+//! Labels are bounded: domains are the configured ones and `other`, the rest are closed sets or node ids.
+
+pub mod answers;
+mod classic;
+mod fleet;
+mod logs;
+mod scrapes;
+
+use std::sync::Arc;
+
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+pub use self::answers::{Answers, Refused};
+pub use self::fleet::Present;
+pub use self::logs::init_logs;
+pub use self::scrapes::CountedObserver;
+use self::scrapes::Scrapes;
+
+/// A family with one label.
+type ByLabel<M> = Family<[(&'static str, &'static str); 1], M>;
+
+/// Prefix of every metric.
+const PREFIX: &str = "nearcast";
+
+/// All counters of a process. One, shared.
+pub struct Telemetry {
+    /// What the resolve path counts.
+    pub answers: Arc<Answers>,
+    scrapes: Scrapes,
+    problems: ByLabel<Counter>,
+    connections: ByLabel<Gauge>,
+    reaped: Counter,
+    rtt_reports: Counter,
+    rtt_unknown: Counter,
+    reloads: ByLabel<Counter>,
+    reloaded_at: Gauge,
+    registry: Registry,
+}
+
+/// The two text formats there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exposition {
+    /// `OpenMetrics` 1.0.
+    OpenMetrics,
+    /// Prometheus text 0.0.4.
+    Classic,
+}
+
+// === impl Telemetry ===
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Telemetry {
+    /// All counters at zero, no domain known.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix(PREFIX);
+        let answers = Arc::new(Answers::default());
+        registry.register_collector(Box::new(Arc::clone(&answers)));
+
+        let problems = ByLabel::default();
+        registry.register("http_problems", "Error answers by problem code, both sides", problems.clone());
+        let connections = ByLabel::default();
+        registry.register("http_connections", "Open HTTP connections by side", connections.clone());
+        let reaped = Counter::default();
+        let help = "Player connections closed because no request came in time";
+        registry.register("http_connections_reaped", help, reaped.clone());
+
+        let (rtt_reports, rtt_unknown) = (Counter::default(), Counter::default());
+        registry.register(
+            "rtt_reports",
+            "Reports of measured round-trip times taken in",
+            rtt_reports.clone(),
+        );
+        let help = "Addresses in such reports that no node has";
+        registry.register("rtt_unknown_addresses", help, rtt_unknown.clone());
+
+        let reloads = ByLabel::default();
+        for result in ["ok", "refused"] {
+            let _ = reloads.get_or_create(&[("result", result)]);
+        }
+        registry.register("config_reloads", "Configuration reloads by result", reloads.clone());
+        let reloaded_at = Gauge::default();
+        let help = "When the configuration in force was taken over, Unix time";
+        let unit = Unit::Seconds;
+        registry.register_with_unit("config_last_reload_success_timestamp", help, unit, reloaded_at.clone());
+
+        let build: ByLabel<Gauge> = ByLabel::default();
+        build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
+        registry.register("build_info", "Version of this process; always 1", build);
+
+        let scrapes = Scrapes::register(&mut registry);
+        Self {
+            answers,
+            scrapes,
+            problems,
+            connections,
+            reaped,
+            rtt_reports,
+            rtt_unknown,
+            reloads,
+            reloaded_at,
+            registry,
+        }
+    }
+
+    /// An error answer left, with this code.
+    pub fn problem(&self, code: &'static str) {
+        self.problems.get_or_create(&[("code", code)]).inc();
+    }
+
+    /// A connection of a side (`player` or `ops`) was opened; it counts until the guard is dropped.
+    #[must_use]
+    pub fn connection(&self, side: &'static str) -> OpenConnection {
+        let gauge = self.connections.get_or_create_owned(&[("side", side)]);
+        gauge.inc();
+        OpenConnection(gauge)
+    }
+
+    /// A player connection was closed because no request came in time.
+    pub fn reaped(&self) {
+        self.reaped.inc();
+    }
+
+    /// A report of measured times was taken in, but for the times to this many addresses that no node has.
+    pub fn rtt_reported(&self, unknown: usize) {
+        self.rtt_reports.inc();
+        self.rtt_unknown.inc_by(u64::try_from(unknown).unwrap_or(u64::MAX));
+    }
+
+    /// The service starts with a configuration, at this Unix time, ms.
+    pub fn configured(&self, unix_ms: u64) {
+        self.reloaded_at.set(i64::try_from(unix_ms / 1000).unwrap_or(i64::MAX));
+    }
+
+    /// Another configuration was taken over, at this Unix time, ms.
+    pub fn reload_done(&self, unix_ms: u64) {
+        self.reloads.get_or_create(&[("result", "ok")]).inc();
+        self.configured(unix_ms);
+    }
+
+    /// A configuration was refused.
+    pub fn reload_refused(&self) {
+        self.reloads.get_or_create(&[("result", "refused")]).inc();
+    }
+
+    /// Drops what is counted for nodes that are no more, so that their series end.
+    pub fn keep_nodes(&self, exists: impl Fn(&str) -> bool) {
+        self.scrapes.keep_nodes(exists);
+    }
+
+    /// The whole page.
+    #[must_use]
+    pub fn page(&self, exposition: Exposition, present: Present) -> String {
+        let mut now = Registry::with_prefix(PREFIX);
+        now.register_collector(Box::new(present));
+        let mut page = String::new();
+        let written = text::encode_registry(&mut page, &self.registry)
+            .and_then(|()| text::encode_registry(&mut page, &now))
+            .and_then(|()| text::encode_eof(&mut page));
+        if written.is_err() {
+            // Writing to a string does not fail; a collector that does has cut the page short.
+            tracing::error!("the metrics page is incomplete");
+        }
+        match exposition {
+            Exposition::OpenMetrics => page,
+            Exposition::Classic => classic::from_open_metrics(&page),
+        }
+    }
+}
+
+/// Counts as an open connection while it lives.
+pub struct OpenConnection(Gauge);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+// === impl Exposition ===
+
+impl Exposition {
+    /// The `Content-Type`.
+    #[must_use]
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Classic => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

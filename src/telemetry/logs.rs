@@ -1,0 +1,59 @@
+//! Logs: one line an event, on standard error.
+
+use std::io::IsTerminal;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
+
+/// What is logged, in the form `debug` or `nearcast::scrape=debug,info`.
+const VARIABLE: &str = "NEARCAST_LOG";
+
+/// Starts logging, for people or, with `json`, for machines. Level `info` unless `NEARCAST_LOG` says otherwise.
+/// A second call changes nothing.
+pub fn init_logs(json: bool) {
+    let wish = std::env::var(VARIABLE).ok();
+    let (targets, complaint) = targets(wish.as_deref());
+    let lines = if json {
+        fmt::layer().json().flatten_event(true).with_writer(std::io::stderr).boxed()
+    } else {
+        fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr).boxed()
+    };
+    let started = tracing_subscriber::registry().with(lines.with_filter(targets)).try_init().is_ok();
+    if let (true, Some(complaint)) = (started, complaint) {
+        tracing::warn!("{VARIABLE} is not understood and ignored: {complaint}");
+    }
+}
+
+fn targets(wish: Option<&str>) -> (Targets, Option<String>) {
+    let usual = Targets::new().with_default(LevelFilter::INFO);
+    match wish.filter(|wish| !wish.is_empty()).map(str::parse::<Targets>) {
+        None => (usual, None),
+        Some(Ok(wish)) => (wish, None),
+        Some(Err(error)) => (usual, Some(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing::Level;
+
+    #[test]
+    fn a_wish_that_is_not_understood_leaves_the_usual_level() {
+        let (targets, complaint) = targets(Some("nearcast=loud"));
+        assert!(targets.would_enable("nearcast", &Level::INFO));
+        assert!(!targets.would_enable("nearcast", &Level::DEBUG));
+        assert!(complaint.is_some());
+    }
+
+    #[test]
+    fn a_wish_is_granted_by_module() {
+        let (targets, complaint) = targets(Some("nearcast::scrape=debug,warn"));
+        assert!(targets.would_enable("nearcast::scrape", &Level::DEBUG));
+        assert!(!targets.would_enable("nearcast::http", &Level::INFO));
+        assert_eq!(complaint, None);
+    }
+}
