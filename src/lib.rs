@@ -19,4 +19,5 @@ pub mod geo;
 pub mod scrape;
 
 pub mod clock;
+pub mod simulate;
 pub mod telemetry;
