@@ -5,6 +5,9 @@
 //! [`geo`] and [`scrape`] tell where clients are and how nodes fare; [`app`] joins them.
 //! `ARCHITECTURE.md` has the map and the invariants, `tests/architecture.rs` checks who may import whom.
 
+pub mod cli;
+
+pub mod app;
 pub mod config;
 
 pub mod http;
@@ -19,5 +22,6 @@ pub mod geo;
 pub mod scrape;
 
 pub mod clock;
+pub mod demo;
 pub mod simulate;
 pub mod telemetry;

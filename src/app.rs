@@ -1,0 +1,258 @@
+//! Wiring only: build the parts, start the tasks, stop them in order.
+//!
+//! Nothing is decided here. If a line of this file could be tested without starting a service, it belongs in
+//! another room.
+
+mod plan;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::geo::Locator;
+use crate::http::{self, Front};
+use crate::resolver::{Explanation, Family, Question, Resolver, Why};
+use crate::scrape::Scraper;
+use crate::state::{Live, Observer, State};
+use crate::telemetry::{CountedObserver, Telemetry};
+
+/// How often databases are looked at for a change. A handful of `stat` calls, and they work on every file
+/// system, where change notices do not (network mounts, container volumes swapped by symlink).
+const DATABASE_CHECK: Duration = Duration::from_secs(2);
+/// How often nodes are looked at for evidence that has aged.
+const SWEEP: Duration = Duration::from_secs(1);
+/// How long requests under way may take when the service stops.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// A running service.
+pub struct Running {
+    /// Where players ask.
+    pub player_addr: SocketAddr,
+    /// Where operators look.
+    pub admin_addr: SocketAddr,
+    resolver: Arc<Resolver>,
+    cancel: CancellationToken,
+    tasks: TaskTracker,
+    workers: http::serve::Workers,
+}
+
+/// The parts that answer questions, without a front.
+struct Core {
+    clock: Clock,
+    state: Arc<State>,
+    locator: Arc<Locator>,
+    resolver: Arc<Resolver>,
+    telemetry: Arc<Telemetry>,
+    cancel: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// Opens the databases of a configuration.
+///
+/// # Errors
+/// Names the file that cannot be used.
+pub fn open_locator(config: &Config) -> anyhow::Result<Locator> {
+    let pops: HashMap<_, _> = plan::pop_locations(&config.nodes);
+    Ok(Locator::open(&config.geoip, &pops)?)
+}
+
+/// Starts the service.
+///
+/// # Errors
+/// A database that cannot be used, or an address that cannot be bound.
+pub async fn start(config: Config) -> anyhow::Result<Running> {
+    let core = Core::start(&config)?;
+    let front = Arc::new(Front::new(Arc::clone(&core.resolver), Arc::clone(&core.telemetry), &config.server));
+    let ops = http::serve::bind_ops(&config.server)
+        .with_context(|| format!("cannot listen on admin_listen {}", config.server.admin_listen))?;
+    let admin_addr = ops.local_addr().context("no local address")?;
+    core.tasks.spawn(http::serve::ops(ops, Arc::clone(&front), core.cancel.clone()));
+    let workers = http::serve::workers(&config.server, &front, &core.cancel)
+        .with_context(|| format!("cannot listen on {}", config.server.listen))?;
+    let player_addr = workers.address();
+    tracing::info!(player = %player_addr, admin = %admin_addr, "listening");
+    if !config.scheduler.booking {
+        tracing::warn!("scheduler.booking is off: between two scrapes everybody is sent to the same node");
+    }
+    Ok(Running {
+        player_addr,
+        admin_addr,
+        resolver: core.resolver,
+        cancel: core.cancel,
+        tasks: core.tasks,
+        workers,
+    })
+}
+
+/// Scrapes a fleet until enough is known of it and explains one answer. For the command line.
+///
+/// # Errors
+/// A database that cannot be used, or a question without an answer.
+pub async fn explain_once(
+    config: Config,
+    domain: String,
+    client: IpAddr,
+    stream: Option<String>,
+) -> anyhow::Result<Explanation> {
+    let patience = Duration::from_millis(config.scrape.interval_ms * 2 + config.scrape.timeout_ms);
+    let core = Core::start(&config)?;
+    wait_ready(&core.resolver, patience).await;
+    let question = Question {
+        domain: &domain,
+        client,
+        stream: stream.as_deref(),
+        bitrate_kbps: None,
+        failed: &[],
+        why: Why::Connect,
+        current: None,
+        count: crate::resolver::MOST_PICKS,
+        family: Family::Both,
+    };
+    let explanation = core.resolver.explain(&question).with_context(|| format!("no answer for {domain}"));
+    core.cancel.cancel();
+    explanation
+}
+
+/// Waits for the first signal to stop: Ctrl-C, or SIGTERM from a supervisor.
+///
+/// # Errors
+/// The signal handler cannot be installed.
+pub async fn stop_signal() -> anyhow::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+async fn wait_ready(resolver: &Resolver, patience: Duration) -> bool {
+    let ready = async {
+        while !resolver.readiness().ready {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(patience, ready).await.is_ok()
+}
+
+// === impl Core ===
+
+impl Core {
+    fn start(config: &Config) -> anyhow::Result<Self> {
+        let clock = Clock::system();
+        let locator = Arc::new(open_locator(config)?);
+        let nodes = plan::locate(config.nodes.clone(), &locator);
+        let fleet = plan::fleet(nodes.clone(), config)?;
+        let live = Live::new(fleet, plan::plan(config), clock.now());
+        let (state, suspicions) = State::new(live, clock.clone());
+        let resolver = Resolver::new(Arc::clone(&state), Arc::clone(&locator), clock.unix_ms());
+        let resolver = Arc::new(resolver.with_reports(plan::token_key(config)?));
+        let telemetry = Arc::new(Telemetry::new());
+        telemetry.configured(clock.unix_ms());
+        telemetry.answers.set_domains(config.domains.iter().map(|domain| &*domain.name));
+        let core = Self {
+            clock,
+            state,
+            locator,
+            resolver,
+            telemetry,
+            cancel: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        core.feed(&nodes, config, suspicions);
+        Ok(core)
+    }
+
+    /// Starts everything that tells the core what is true.
+    fn feed(
+        &self,
+        nodes: &[crate::schedule::node::Node],
+        config: &Config,
+        mut suspicions: tokio::sync::mpsc::Receiver<Box<str>>,
+    ) {
+        let state = Arc::clone(&self.state) as Arc<dyn Observer>;
+        let observer = Arc::new(CountedObserver::new(Arc::clone(&self.telemetry), state));
+        let scraper = Scraper::start(nodes, config.scrape, self.clock.clone(), observer, self.cancel.clone());
+        self.spawn(self.clock.clone().run_ticker());
+        self.spawn(async move {
+            while let Some(node) = suspicions.recv().await {
+                scraper.rescrape(&node);
+            }
+        });
+        let state = Arc::clone(&self.state);
+        self.spawn(every(SWEEP, move || state.sweep()));
+        let locator = Arc::clone(&self.locator);
+        self.spawn(every(DATABASE_CHECK, move || {
+            // Reading tens of megabytes would hold up this runtime's other tasks.
+            let locator = Arc::clone(&locator);
+            tokio::task::spawn_blocking(move || report_reload(&locator));
+        }));
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let cancel = self.cancel.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = cancel.cancelled() => {}
+                () = task => {}
+            }
+        });
+    }
+}
+
+async fn every(period: Duration, mut work: impl FnMut()) {
+    let mut ticks = tokio::time::interval(period);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        work();
+    }
+}
+
+fn report_reload(locator: &Locator) {
+    for reloaded in locator.reload() {
+        match &reloaded.outcome {
+            Ok(_) => tracing::info!(path = %reloaded.path.display(), "GeoIP database reloaded"),
+            Err(error) => {
+                tracing::error!(path = %reloaded.path.display(), %error, "GeoIP database kept as it was");
+            }
+        }
+    }
+}
+
+// === impl Running ===
+
+impl Running {
+    /// Waits until enough is known to answer by load; `false`: patience ran out first.
+    pub async fn wait_ready(&self, patience: Duration) -> bool {
+        wait_ready(&self.resolver, patience).await
+    }
+
+    /// The door, for callers in the same process.
+    #[must_use]
+    pub fn resolver(&self) -> &Arc<Resolver> {
+        &self.resolver
+    }
+
+    /// Stops accepting, lets requests under way end, stops the feeders.
+    pub async fn shutdown(self) {
+        self.cancel.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
+            tracing::warn!("requests were still under way when the service stopped");
+        }
+        let workers = self.workers;
+        let joined = tokio::task::spawn_blocking(move || workers.join());
+        if tokio::time::timeout(DRAIN, joined).await.is_err() {
+            tracing::warn!("player requests were still under way when the service stopped");
+        }
+        tracing::info!("stopped");
+    }
+}

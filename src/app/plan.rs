@@ -1,0 +1,138 @@
+//! A checked configuration in the core's own words.
+
+use std::collections::HashMap;
+
+use anyhow::Context;
+
+use crate::config::Config;
+use crate::geo::{Located, Locator, Precision};
+use crate::resolver::TokenKey;
+use crate::schedule::fleet::{DomainSpec, Fleet, FleetError, PoolSpec};
+use crate::schedule::node::Node;
+use crate::schedule::place::{Location, Point};
+use crate::schedule::terms::TermSettings;
+use crate::schedule::uplink::{Uplink, UplinkSpec};
+use crate::schedule::watch::WatchSettings;
+use crate::state::Plan;
+
+/// Gives nodes without a configured place the one of their first address that a database knows.
+pub(super) fn locate(mut nodes: Vec<Node>, locator: &Locator) -> Vec<Node> {
+    for node in nodes.iter_mut().filter(|node| node.location.is_none()) {
+        let located = node.addresses().map(|ip| locator.locate(ip)).find(|located| {
+            // The default location is where unknown *clients* are taken to be.
+            matches!(located.precision, Precision::Override | Precision::City | Precision::Country)
+        });
+        match located {
+            Some(Located { location: Some(location), .. }) => {
+                tracing::info!(node = %node.id, %location, "node located by its own address");
+                node.location = Some(location);
+            }
+            _ => {
+                tracing::warn!(node = %node.id, "node has no location: it counts as farthest from everybody");
+            }
+        }
+    }
+    nodes
+}
+
+/// The middle of each PoP's nodes that have a configured place.
+pub(super) fn pop_locations(nodes: &[Node]) -> HashMap<Box<str>, Location> {
+    let mut points: HashMap<&str, Vec<Point>> = HashMap::new();
+    for node in nodes {
+        points.entry(&node.pop).or_default().extend(node.location.map(Location::point));
+    }
+    let middle = |(pop, points): (&str, Vec<Point>)| Some((pop.into(), Point::middle(points)?.location()));
+    points.into_iter().filter_map(middle).collect()
+}
+
+/// The fleet of a configuration.
+pub(super) fn fleet(nodes: Vec<Node>, config: &Config) -> Result<Fleet, FleetError> {
+    let pools: Vec<PoolSpec> = config
+        .pools
+        .iter()
+        .map(|pool| PoolSpec { name: pool.name.clone(), on_overload: pool.on_overload.clone() })
+        .collect();
+    let domains: Vec<DomainSpec> = config
+        .domains
+        .iter()
+        .map(|domain| DomainSpec {
+            name: domain.name.clone(),
+            pool: domain.pool.clone(),
+            policy: domain.policy,
+        })
+        .collect();
+    let uplink = |pop: &crate::config::Pop| {
+        let uplink = Uplink { mbps: pop.uplink_mbps?, limit: pop.limit };
+        Some(UplinkSpec { pop: pop.name.clone(), uplink })
+    };
+    let uplinks: Vec<UplinkSpec> = config.pops.iter().filter_map(uplink).collect();
+    Ok(Fleet::build(nodes, &pools, &domains)?.with_uplinks(&uplinks))
+}
+
+/// The key of a configuration's `rtt_secret_file`; `None`: there is none.
+pub(super) fn token_key(config: &Config) -> anyhow::Result<Option<TokenKey>> {
+    let Some(path) = &config.scheduler.rtt_secret_file else { return Ok(None) };
+    let secret = std::fs::read(path)
+        .with_context(|| format!("scheduler.rtt_secret_file: cannot read {}", path.display()))?;
+    match TokenKey::new(&secret) {
+        Some(key) => Ok(Some(key)),
+        None => anyhow::bail!("scheduler.rtt_secret_file: {} has fewer than 16 bytes", path.display()),
+    }
+}
+
+/// The settings that answers depend on.
+pub(super) fn plan(config: &Config) -> Plan {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the range is checked by config"
+    )]
+    let default_kbps = (config.scheduler.default_bitrate_mbps * 1000.0) as u32;
+    Plan {
+        watch: WatchSettings {
+            interval_ms: config.scrape.interval_ms,
+            assumed_mbps: config.scheduler.assumed_bandwidth_mbps,
+        },
+        default_kbps,
+        ttl_s: config.scheduler.ttl_s,
+        replicas: Some(config.scheduler.replicas).filter(|replicas| *replicas > 0),
+        congestion_km: single(config.scheduler.congestion_km),
+        affinity_km: single(config.scheduler.affinity_km),
+        terms: TermSettings {
+            price_km: single(config.scheduler.price_km),
+            isp_km: single(config.scheduler.isp_km),
+            distance_budget_km: config.scheduler.distance_budget_km.map(single),
+        },
+        booking: config.scheduler.booking,
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "kilometres need six digits")]
+fn single(km: f64) -> f32 {
+    km as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_cannot_be_used_is_named_by_its_file() {
+        let text = "pools = [{ name = \"edges\" }]\ndomains = [{ name = \"a.example\", pool = \"edges\" }]\n\
+                    nodes = [{ id = \"a\", pool = \"edges\", addresses = [\"192.0.2.1\"] }]";
+        let mut config = Config::parse(text, "test").unwrap();
+        assert!(token_key(&config).unwrap().is_none());
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rtt.secret");
+        config.scheduler.rtt_secret_file = Some(path.clone());
+        for (secret, words) in [(None, "cannot read"), (Some("short"), "fewer than 16 bytes")] {
+            if let Some(secret) = secret {
+                std::fs::write(&path, secret).unwrap();
+            }
+            let error = token_key(&config).unwrap_err().to_string();
+            assert!(error.contains(words) && error.contains(&path.display().to_string()), "{error}");
+        }
+        std::fs::write(&path, "0123456789abcdef").unwrap();
+        assert!(token_key(&config).unwrap().is_some());
+    }
+}
