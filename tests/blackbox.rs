@@ -1,0 +1,27 @@
+//! Black-box tests: the real binary, real HTTP on loopback, emulated exporters. One module for each surface.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set its stage should stop at once")]
+
+#[path = "support/lib.rs"]
+mod support;
+
+#[path = "blackbox/closed_loop.rs"]
+mod closed_loop;
+#[path = "blackbox/config_cli.rs"]
+mod config_cli;
+#[path = "blackbox/explain.rs"]
+mod explain;
+#[path = "blackbox/geoip.rs"]
+mod geoip;
+#[path = "blackbox/overload.rs"]
+mod overload;
+#[path = "blackbox/players.rs"]
+mod players;
+#[path = "blackbox/resolve.rs"]
+mod resolve;
+#[path = "blackbox/scrape_faults.rs"]
+mod scrape_faults;
+#[path = "blackbox/stage.rs"]
+mod stage;
+#[path = "blackbox/start.rs"]
+mod start;

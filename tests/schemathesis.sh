@@ -1,0 +1,85 @@
+#!/bin/sh
+# Asks the live service everything that openapi.yaml promises, good questions and bad ones.
+#
+# Starts `nearcast demo` on free loopback ports, waits until it is ready, runs schemathesis against the player side
+# and the operators' side, stops the service by its process id. Same seed, same questions, every time.
+#   NEARCAST          the binary (default: debug/nearcast in cargo's target folder)
+#   SCHEMATHESIS      the command (default: .venv/bin/schemathesis; `make setup` installs it)
+#   MAX_EXAMPLES      questions per operation and phase (default: 30)
+#   SEED              other questions (default: 20260101)
+set -eu
+cd "$(dirname "$0")/.."
+
+NEARCAST=${NEARCAST:-${CARGO_TARGET_DIR:-target}/debug/nearcast}
+SCHEMATHESIS=${SCHEMATHESIS:-$PWD/.venv/bin/schemathesis}
+CONTRACT=$PWD/openapi.yaml
+MAX_EXAMPLES=${MAX_EXAMPLES:-30}
+SEED=${SEED:-20260101}
+READY_LIMIT_S=90
+# What the player side alone serves. The operators' side is asked for all other paths, the probes among them.
+PLAYER_PATHS='^/(resolve|rtt)?$'
+
+fail() {
+    echo "schemathesis.sh: $*" >&2
+    exit 1
+}
+
+[ -f "$CONTRACT" ] || fail "openapi.yaml is missing"
+[ -x "$NEARCAST" ] || fail "$NEARCAST is missing; build it: cargo build --locked"
+command -v "$SCHEMATHESIS" >/dev/null || fail "$SCHEMATHESIS is missing; install it: make setup"
+command -v curl >/dev/null || fail "curl is missing; install it: apt-get install -y curl"
+
+folder=$(mktemp -d)
+service=
+clean_up() {
+    status=$?
+    trap - EXIT INT TERM
+    if [ -n "$service" ]; then
+        kill "$service" 2>/dev/null || true
+        wait "$service" 2>/dev/null || true
+    fi
+    if [ "$status" -ne 0 ] && [ -s "$folder/log" ]; then
+        echo "--- the end of the service's log:" >&2
+        tail -n 40 "$folder/log" >&2
+    fi
+    rm -rf "$folder"
+    exit "$status"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+
+NO_COLOR=1 "$NEARCAST" demo --listen 127.0.0.1:0 >"$folder/log" 2>&1 </dev/null &
+service=$!
+
+# The address of the page $1 that the demo's welcome names.
+address() {
+    sed -n "s|.* http://\([0-9.]*:[0-9]*\)/$1\$|\1|p" "$folder/log" | head -n 1
+}
+
+waited=0
+until admin=$(address nodes) && [ -n "$admin" ] && curl -fsS -o /dev/null "http://$admin/readyz" 2>/dev/null; do
+    kill -0 "$service" 2>/dev/null || fail "the service ended before it was ready"
+    [ "$waited" -lt "$READY_LIMIT_S" ] || fail "the service was not ready within $READY_LIMIT_S s"
+    sleep 1
+    waited=$((waited + 1))
+done
+player=$(address resolve)
+[ -n "$player" ] || fail "the welcome names no player address"
+
+# One side: its base address, then how its operations are chosen.
+check() {
+    base=$1
+    shift
+    echo "--- schemathesis against $base"
+    # From the temporary folder, because schemathesis leaves its notes where it runs.
+    (cd "$folder" && "$SCHEMATHESIS" --no-color run "$CONTRACT" --url "$base" "$@" \
+        --seed "$SEED" --generation-database none \
+        --max-examples "$MAX_EXAMPLES" --request-timeout 10 --workers 1 --checks all --continue-on-failure)
+}
+
+# Both sides are asked even if the first one fails.
+failed=0
+check "http://$player" --include-path-regex "$PLAYER_PATHS" || failed=1
+check "http://$admin" --exclude-path-regex "$PLAYER_PATHS" || failed=1
+kill -0 "$service" 2>/dev/null || fail "the service did not survive the questions"
+[ "$failed" -eq 0 ] || fail "openapi.yaml and the service disagree (above)"
