@@ -334,7 +334,6 @@ pub(super) const ALL: &[Scenario] = &[
         name: "uplink-told",
         says: "20 % of the PoPs share an uplink of half their edges' capacity, and it is configured",
         uplinks: Some(SharedUplinks { told: true, ..UPLINKS }),
-        reach: Reach::NONE,
         ..BASE
     },
     Scenario {

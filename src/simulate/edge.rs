@@ -4,8 +4,6 @@
 //! delivers saturates at its true capacity, and so do its counters: an overloaded edge looks merely full. That
 //! is why a scheduler cannot read an overload off a counter, and why it must not come to one.
 
-use std::collections::BTreeMap;
-
 use crate::schedule::reading::{HostReading, MediaReading, Reading, StreamReading};
 
 use super::time::At;
@@ -36,8 +34,8 @@ pub(super) struct Edge {
     demand_kbps: u64,
     /// Slots of the viewers on it.
     pub(super) viewers: Vec<u32>,
-    /// Viewers of each stream on it, and the stream's bitrate, kbit/s. In order, so that runs repeat.
-    streams: BTreeMap<u16, (u32, u32)>,
+    /// The media server's list of streams, by their keys, ready for a page.
+    streams: Vec<StreamReading>,
     /// It answers.
     pub(super) alive: bool,
     /// How its exporter behaves.
@@ -86,7 +84,7 @@ impl Edge {
             capacity_mbps: machine.effective_mbps(),
             demand_kbps: 0,
             viewers: Vec::new(),
-            streams: BTreeMap::new(),
+            streams: Vec::new(),
             alive: true,
             exporter: Exporter { counts_clients: true, silent: false, clock_skew_s: 0.0 },
             frozen: None,
@@ -121,7 +119,7 @@ impl Edge {
 
     /// A viewer of a stream (number and bitrate, kbit/s) comes; returns its place in the list. Integrate before.
     pub(super) fn attach(&mut self, slot: u32, kbps: u32, (stream, stream_kbps): (u16, u32)) -> u32 {
-        self.streams.entry(stream).or_insert((0, stream_kbps)).0 += 1;
+        self.watched(stream, stream_kbps);
         self.demand_kbps += u64::from(kbps);
         self.clients_total += 1;
         self.viewers.push(slot);
@@ -130,12 +128,7 @@ impl Edge {
 
     /// A viewer goes; returns the slot of the viewer that took its place in the list. Integrate before.
     pub(super) fn detach(&mut self, place: u32, kbps: u32, stream: u16) -> Option<u32> {
-        if let Some((viewers, _)) = self.streams.get_mut(&stream) {
-            *viewers -= 1;
-            if *viewers == 0 {
-                self.streams.remove(&stream);
-            }
-        }
+        self.unwatched(stream);
         self.demand_kbps -= u64::from(kbps);
         self.viewers.swap_remove(place as usize);
         self.viewers.get(place as usize).copied()
@@ -189,18 +182,32 @@ impl Edge {
                 send_bytes: Some(sent_bytes),
                 receive_bytes: None,
             }),
-            streams: if self.exporter.counts_clients { self.list() } else { Vec::new() },
+            streams: if self.exporter.counts_clients { self.streams.clone() } else { Vec::new() },
         }
     }
 
-    /// The media server's list of streams.
-    fn list(&self) -> Vec<StreamReading> {
-        let of = |(stream, (viewers, kbps)): (&u16, &(u32, u32))| StreamReading {
-            key: u64::from(*stream),
-            clients: f64::from(*viewers),
-            kbps: f64::from(*kbps),
-        };
-        self.streams.iter().map(of).collect()
+    /// One viewer more of a stream.
+    fn watched(&mut self, stream: u16, kbps: u32) {
+        match self.place_of(stream) {
+            Ok(at) => self.streams[at].clients += 1.0,
+            Err(at) => {
+                let new = StreamReading { key: u64::from(stream), clients: 1.0, kbps: f64::from(kbps) };
+                self.streams.insert(at, new);
+            }
+        }
+    }
+
+    /// One viewer fewer of a stream; with the last one it goes from the list.
+    fn unwatched(&mut self, stream: u16) {
+        let Ok(at) = self.place_of(stream) else { return };
+        self.streams[at].clients -= 1.0;
+        if self.streams[at].clients < 0.5 {
+            self.streams.remove(at);
+        }
+    }
+
+    fn place_of(&self, stream: u16) -> Result<usize, usize> {
+        self.streams.binary_search_by_key(&u64::from(stream), |stream| stream.key)
     }
 
     fn cores(&self) -> f64 {
@@ -236,6 +243,16 @@ mod tests {
         let busy_s = 0.01 * expected_mbit;
         assert!((host.idle_s - (4.0 * 21.0 - busy_s)).abs() < 1e-9);
         assert!((edge.utilisation() - 0.4).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_list_of_streams_has_those_that_are_watched_and_how_many_watch() {
+        let mut edge = edge();
+        let places: Vec<u32> = [3, 7, 7, 1].map(|stream| edge.attach(0, 10, (stream, 10))).to_vec();
+        edge.detach(places[0], 10, 3);
+        edge.detach(0, 10, 7);
+        let listed: Vec<(u64, f64)> = edge.page().streams.iter().map(|s| (s.key, s.clients)).collect();
+        assert_eq!(listed, [(1, 1.0), (7, 1.0)]);
     }
 
     #[test]

@@ -27,7 +27,7 @@ use self::seconds::Leaving;
 
 /// Scrape rounds before the scenario begins: replicas have been up for a while.
 const ROUNDS_BEFORE: f64 = 4.0;
-/// The share of its true capacity that the start fills a node to.
+/// The share of its true capacity (and of its PoP's uplink) that the start fills a node to.
 const FILLED_TO: f64 = 0.6;
 
 /// What a run came to.
@@ -213,7 +213,12 @@ impl<'a> Run<'a> {
         let order = &self.outwards[usize::from(city)];
         let slack = |node: u32| {
             let edge = &self.edges[node as usize];
-            FILLED_TO * edge.capacity_mbps() - edge.demand_mbps()
+            let own_mbps = FILLED_TO * edge.capacity_mbps() - edge.demand_mbps();
+            let pop = usize::from(self.plan.world.fleet.pop_of[node as usize].0);
+            match self.plan.world.uplinks[pop] {
+                Some(uplink_mbps) => own_mbps.min(FILLED_TO * uplink_mbps - self.pop_demand_mbps(pop)),
+                None => own_mbps,
+            }
         };
         let cursor = &mut cursors[usize::from(city)];
         while order.get(*cursor).is_some_and(|node| slack(*node) < 0.5) {
@@ -221,7 +226,7 @@ impl<'a> Run<'a> {
         }
         let fits = order[*cursor..].iter().find(|node| slack(**node) >= f64::from(kbps) / 1e3);
         let emptiest = || {
-            let use_of = |node: &u32| self.edges[*node as usize].utilisation();
+            let use_of = |node: &u32| self.utilisation(*node);
             order.iter().min_by(|a, b| use_of(a).total_cmp(&use_of(b)))
         };
         fits.or_else(emptiest).copied().unwrap_or(0)
@@ -263,9 +268,11 @@ impl<'a> Run<'a> {
     fn uplink_use(&self, node: u32) -> Option<f64> {
         let pop = usize::from(self.plan.world.fleet.pop_of[node as usize].0);
         let uplink_mbps = self.plan.world.uplinks[pop]?;
-        let demand_mbps: f64 =
-            self.sites[pop].iter().map(|node| self.edges[*node as usize].demand_mbps()).sum();
-        Some(demand_mbps / uplink_mbps)
+        Some(self.pop_demand_mbps(pop) / uplink_mbps)
+    }
+
+    fn pop_demand_mbps(&self, pop: usize) -> f64 {
+        self.sites[pop].iter().map(|node| self.edges[*node as usize].demand_mbps()).sum()
     }
 
     /// Books the time until now on a node, before anything about it changes. Who shares its uplink is changed
