@@ -1,6 +1,6 @@
 //! A ledger to try things out on: what is booked on it is booked nowhere else.
 
-use super::{Batch, Ledger, LineUpdate, status};
+use super::{Ledger, LineUpdate, status};
 use crate::schedule::budget::KmPrice;
 use crate::schedule::fleet::Fleet;
 use crate::schedule::node::NodeIndex;
@@ -29,21 +29,6 @@ impl Ledger {
             }
         }
         copy
-    }
-}
-
-// === impl Line ===
-
-impl super::Line {
-    /// Bookings since the window began, which goes on.
-    fn bookings(&self) -> Batch {
-        let booked = self.booked.load(super::Relaxed);
-        Batch {
-            answers: u32::try_from(booked >> super::KBPS_BITS).unwrap_or(u32::MAX),
-            kbps: booked & super::KBPS_MASK,
-            since: self.since(),
-            ..Batch::default()
-        }
     }
 }
 
