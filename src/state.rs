@@ -158,7 +158,7 @@ impl State {
         if off != live.ledger.stale_rule_off() {
             live.ledger.set_stale_rule_off(off);
             for (index, _) in live.reports() {
-                live.ledger.reprice(index);
+                live.ledger.rebound(index);
             }
             tracing::warn!(stale, nodes = live.fleet.nodes.len(), ignored = off, "staleness rule changed");
         }

@@ -29,17 +29,37 @@ pub const G_MAX: f64 = 6.907_255_070_523_633;
 #[derive(Debug, Default)]
 pub struct AffinityOrder {
     entries: Box<[Entry]>,
+    /// The heads of all groups' orders, bucket by bucket: mostly all that a decision reads, and in few cache lines,
+    /// where the orders are spread over megabytes.
+    heads: Box<[Head]>,
     nodes: usize,
+    groups: usize,
     first: u32,
 }
 
 /// One node in a group's order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
     /// Affinity term, [`STEPS`] to the unit.
     term: u16,
     /// The node's place in its group.
     offset: u16,
+}
+
+/// Nodes in a head.
+const HEAD: usize = 4;
+
+/// The first nodes of a group's order; where the group has fewer, the rest is of no meaning.
+type Head = [Entry; HEAD];
+
+/// A group's nodes in a bucket's order.
+#[derive(Clone, Debug)]
+pub struct Wanted<'a> {
+    head: &'a Head,
+    /// The whole order, not touched before the head is used up.
+    order: &'a [Entry],
+    start: u32,
+    at: usize,
 }
 
 /// A stream's bucket.
@@ -57,6 +77,7 @@ impl AffinityOrder {
         let known: Vec<(u64, f64)> =
             nodes.iter().map(|node| (hash(node.id.as_bytes()), share(node) / largest)).collect();
         let mut entries = Vec::with_capacity(nodes.len() * BUCKETS);
+        let mut heads = vec![Head::default(); groups.len() * BUCKETS];
         for bucket in 0..=u8::MAX {
             for group in groups {
                 let from = entries.len();
@@ -66,19 +87,72 @@ impl AffinityOrder {
                     entries.push(Entry { term, offset });
                 }
                 entries[from..].sort_unstable();
+                let head = &mut heads[usize::from(bucket) * groups.len() + group.place as usize];
+                head.iter_mut().zip(&entries[from..]).for_each(|(head, entry)| *head = *entry);
             }
         }
-        Self { entries: entries.into(), nodes: nodes.len(), first }
+        Self { entries: entries.into(), heads: heads.into(), nodes: nodes.len(), groups: groups.len(), first }
+    }
+
+    /// Term of the most wanted node of a group for a bucket, in units of A.
+    #[must_use]
+    #[inline]
+    pub fn lead(&self, bucket: Bucket, group: &Group) -> f32 {
+        self.head(bucket, group)[0].term()
+    }
+
+    #[inline]
+    fn head(&self, bucket: Bucket, group: &Group) -> &Head {
+        &self.heads[usize::from(bucket.0) * self.groups + group.place as usize]
     }
 
     /// The nodes of a group for a bucket, most wanted first, each with its term in units of A.
-    pub fn of(&self, bucket: Bucket, group: &Group) -> impl Iterator<Item = (NodeIndex, f32)> + use<'_> {
+    #[must_use]
+    #[inline]
+    pub fn of(&self, bucket: Bucket, group: &Group) -> Wanted<'_> {
         let row = usize::from(bucket.0) * self.nodes;
         let start = group.members.start;
         let run = (start - self.first) as usize..(group.members.end - self.first) as usize;
-        self.entries[row + run.start..row + run.end]
-            .iter()
-            .map(move |entry| (NodeIndex(start + u32::from(entry.offset)), f32::from(entry.term) / STEPS_F32))
+        Wanted {
+            head: self.head(bucket, group),
+            order: &self.entries[row + run.start..row + run.end],
+            start,
+            at: 0,
+        }
+    }
+}
+
+// === impl Wanted ===
+
+impl Wanted<'_> {
+    /// The term of the next node.
+    #[must_use]
+    #[inline]
+    pub fn next_term(&self) -> Option<f32> {
+        (self.at < self.order.len()).then(|| self.entry().term())
+    }
+
+    #[inline]
+    fn entry(&self) -> Entry {
+        if self.at < HEAD { self.head[self.at] } else { self.order[self.at] }
+    }
+}
+
+impl Iterator for Wanted<'_> {
+    type Item = (NodeIndex, f32);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let entry = (self.at < self.order.len()).then(|| self.entry())?;
+        self.at += 1;
+        Some((NodeIndex(self.start + u32::from(entry.offset)), entry.term()))
+    }
+}
+
+impl Entry {
+    #[inline]
+    fn term(self) -> f32 {
+        f32::from(self.term) / STEPS_F32
     }
 }
 

@@ -12,20 +12,21 @@
 //! **Bookings never expire on silence**: a node whose exporter is down only fills up. They leave the ledger
 //! when a scrape has seen their window, through [`Carry`](super::carry::Carry).
 
+mod bounds;
 mod copy;
 mod line;
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use super::budget::KmPrice;
-use super::fleet::{Fleet, PoolIndex};
+use super::fleet::Fleet;
 use super::margin;
 use super::node::NodeIndex;
-use super::price;
 use super::reading::Moment;
 use super::terms::TermSettings;
 use super::uplink::Uplinks;
 
+pub use self::bounds::{Bounds, TIERS};
 pub use self::line::{Batch, ELASTIC, Line, LineUpdate};
 
 /// What makes a node a candidate or not: bits of [`Line::status`].
@@ -50,26 +51,17 @@ pub mod status {
     pub const UNFIT: u32 = STARTING | DOWN | STALE | DRAINING;
 }
 
-/// The lines of a fleet, in the order of its nodes, and what a scan reads before it looks at a line.
+/// The lines of a fleet, in the order of its nodes, and what decisions need beside them.
 #[derive(Debug)]
 pub struct Ledger {
     lines: Box<[Line]>,
-    /// Congestion price of each node without the asker's own bitrate, km, f32 bits; ∞: not eligible. A lower
-    /// bound of the exact price, rewritten by every booking and every scrape. Sixteen to a cache line.
-    prices: Box<[AtomicU32]>,
-    /// Group of each node, fleet-wide number.
-    group_of: Box<[u32]>,
-    /// Nodes of each group with a finite price: a full PoP is passed over at the cost of one load.
-    open: Box<[AtomicU32]>,
+    /// What a scan reads before it looks at a line.
+    bounds: Bounds,
     /// For the margin of each node: what is carried, Mbit/s, and what one client needs there, Mbit/s, as f32 bits.
     /// Read only while κ is above [`margin::FROM`].
     uncertain: Box<[(AtomicU32, AtomicU32)]>,
     /// Stall reports of players since each node's last probe.
     stalls: Box<[AtomicU32]>,
-    /// Pool of each group.
-    pool_of: Box<[u16]>,
-    /// Nodes of each pool with a finite price: a full pool is known at the cost of one load.
-    open_in_pool: Box<[AtomicU32]>,
     /// Nodes of which nothing is measured yet.
     starting: AtomicU32,
     /// What the nodes of a PoP send together.
@@ -95,19 +87,10 @@ impl Ledger {
         let nodes = fleet.nodes.len();
         Self {
             lines: (0..nodes).map(|_| Line::default()).collect(),
-            prices: (0..nodes).map(|_| AtomicU32::new(f32::INFINITY.to_bits())).collect(),
-            group_of: fleet.group_of.clone(),
+            bounds: Bounds::new(fleet),
             uncertain: (0..nodes).map(|_| Default::default()).collect(),
             uplinks: Uplinks::new(fleet),
-            open: (0..fleet.groups).map(|_| AtomicU32::new(0)).collect(),
             stalls: (0..nodes).map(|_| AtomicU32::new(0)).collect(),
-            pool_of: fleet
-                .pools
-                .iter()
-                .zip(0u16..)
-                .flat_map(|(pool, i)| pool.groups.iter().map(move |_| i))
-                .collect(),
-            open_in_pool: fleet.pools.iter().map(|_| AtomicU32::new(0)).collect(),
             starting: AtomicU32::new(0),
             congestion_km,
             price: KmPrice::default(),
@@ -136,7 +119,7 @@ impl Ledger {
         self.isp_km
     }
 
-    /// Takes over what a scrape found of a node, and prices it anew. Bookings stay.
+    /// Takes over what a scrape found of a node, and bounds it anew. Bookings stay.
     pub fn update(&self, node: NodeIndex, update: &LineUpdate) {
         let was_starting = self.line(node).is(status::STARTING);
         let uplink = if self.uplinks.has(node) { status::UPLINK } else { 0 };
@@ -148,17 +131,17 @@ impl Ledger {
         };
         self.set_uncertain(node, update);
         self.uplinks.update(node, update.estimate_mbps, update.carried_mbps);
-        self.reprice(node);
+        self.rebound(node);
     }
 
-    /// Books one answer of `kbps` on a node at `now`, and prices it anew.
+    /// Books one answer of `kbps` on a node at `now`, and bounds it anew.
     pub fn book(&self, node: NodeIndex, kbps: u32, now: Moment) {
         let line = self.line(node);
         line.book(kbps, now);
         if line.is(status::UPLINK) {
             self.uplinks.book(node, u64::from(kbps));
         }
-        self.reprice(node);
+        self.rebound(node);
     }
 
     /// Takes bookings of a closed window back from the node's uplink, once [`Ledger::update`] has told what the
@@ -171,7 +154,7 @@ impl Ledger {
     pub fn take_over(&self, node: NodeIndex, batch: Batch) {
         self.line(node).take_over(batch);
         self.uplinks.book(node, batch.kbps);
-        self.reprice(node);
+        self.rebound(node);
     }
 
     /// What the last update of a node said.
@@ -186,25 +169,10 @@ impl Ledger {
         }
     }
 
-    /// Works a node's price out again. Whoever sees it turn from finite to ∞ (or back) moves the count of open
-    /// nodes: the swap makes that exact however many do it at once. The PoP's uplink is left out: it may ease
-    /// without this node being priced anew, and a price is a lower bound at all times.
-    pub fn reprice(&self, node: NodeIndex) {
+    /// Works a node's bound out again.
+    pub fn rebound(&self, node: NodeIndex) {
         let line = self.line(node);
-        let price = match line.is(self.unfit()) {
-            true => f32::INFINITY,
-            false => price::congestion(self.congestion_km, self.pressure_alone(node, 0.0)),
-        };
-        let before = f32::from_bits(self.prices[node.get()].swap(price.to_bits(), Relaxed));
-        let group = self.group_of[node.get()] as usize;
-        let counts = [&self.open[group], &self.open_in_pool[usize::from(self.pool_of[group])]];
-        for open in counts {
-            match (before.is_finite(), price.is_finite()) {
-                (false, true) => open.fetch_add(1, Relaxed),
-                (true, false) => open.fetch_sub(1, Relaxed),
-                _ => 0,
-            };
-        }
+        self.bounds.set(node, line.pressure(self.kappa(), 0.0), !line.is(self.unfit()));
     }
 
     /// A player stalled on a node. It may be a lie: it can only freeze the node's growth.
@@ -218,10 +186,11 @@ impl Ledger {
         self.stalls[node.get()].swap(0, Relaxed)
     }
 
-    /// Nodes of a pool that may be eligible.
+    /// What a scan reads before it looks at a line.
     #[must_use]
-    pub fn open_in_pool(&self, pool: PoolIndex) -> u32 {
-        self.open_in_pool[usize::from(pool.0)].load(Relaxed)
+    #[inline]
+    pub fn bounds(&self) -> &Bounds {
+        &self.bounds
     }
 
     /// Whether nothing is known yet of some node.
@@ -255,22 +224,9 @@ impl Ledger {
         self.congestion_km
     }
 
-    /// A lower bound of a node's congestion price, km; ∞: not eligible.
-    #[must_use]
-    #[inline]
-    pub fn price(&self, node: NodeIndex) -> f32 {
-        f32::from_bits(self.prices[node.get()].load(Relaxed))
-    }
-
-    /// Nodes of a group that may be eligible.
-    #[must_use]
-    #[inline]
-    pub fn open(&self, group: u32) -> u32 {
-        self.open[group as usize].load(Relaxed)
-    }
-
     /// A node's line.
     #[must_use]
+    #[inline]
     pub fn line(&self, node: NodeIndex) -> &Line {
         &self.lines[node.get()]
     }
@@ -283,6 +239,7 @@ impl Ledger {
 
     /// κ in force.
     #[must_use]
+    #[inline]
     pub fn kappa(&self) -> f32 {
         f32::from_bits(self.kappa.load(Relaxed))
     }

@@ -3,24 +3,21 @@
 //! Stages, each only when the one before found nothing:
 //! 1. nodes that fit, ranked by the policy;
 //! 2. nodes that nothing is known of yet (a new pool, a fresh start): distance and capacity alone;
-//! 3. nothing fits: the same rule over the 64 nearest with the limits relaxed from .80 to .84, .88, .93 and 1.0,
-//!    the lowest tier that anything fits; then the least pressed of them — `degraded`;
+//! 3. nothing fits: the priced rule with the limits relaxed from .80 to .84, .88, .93 and 1.0, the lowest tier that
+//!    anything fits; then the least pressed of the 64 nearest — `degraded`;
 //! 4. nobody answers anywhere: the nearest all the same. An empty answer helps no viewer.
 //!
 //! What a pool's `on_overload` makes of stages 3 and 4 is the caller's business.
 
 use arrayvec::ArrayVec;
 
-use super::booking::{Ledger, status};
+use super::booking::{Ledger, TIERS, status};
 use super::fleet::{Fleet, Group};
 use super::node::NodeIndex;
 use super::place::HALF_EARTH_KM;
-use super::policy;
-use super::price;
-use super::scene::{Ask, MOST_PICKS, Picks, Scene};
+use super::policy::{self, Policy, Priced, Random};
+use super::scene::{Ask, Family, MOST_PICKS, Pick, Picks, Scene};
 
-/// Limits of the relaxed tiers over the limit in force: .84, .88, .93 and 1.0 of capacity where the limit is .80.
-const TIERS: [f32; 4] = [0.84 / 0.80, 0.88 / 0.80, 0.93 / 0.80, 1.0 / 0.80];
 /// Nodes looked at when nothing fits.
 const PANIC_NODES: usize = 64;
 /// What a km is worth in pressure when nothing fits: half the earth is half a full node.
@@ -84,9 +81,10 @@ pub fn consider(fleet: &Fleet, ledger: &Ledger, ask: &Ask<'_>) -> Decision {
         fill(&scene, &mut picks);
         return Decision { outcome: Outcome::Current, picks, spilled: false, detour_km: None };
     }
-    let detour_km = match ledger.open_in_pool(ask.pool) {
-        0 => None,
-        _ => policy::rank(&scene, &mut picks),
+    let lowest_tier = ledger.bounds().lowest_tier(ask.pool);
+    let detour_km = match lowest_tier {
+        Some(0) => policy::rank(&scene, &mut picks),
+        _ => None,
     };
     if !picks.is_empty() {
         fill(&scene, &mut picks);
@@ -101,7 +99,7 @@ pub fn consider(fleet: &Fleet, ledger: &Ledger, ask: &Ask<'_>) -> Decision {
         fill(&starting, &mut picks);
         return Decision { outcome: Outcome::Starting, picks, spilled: false, detour_km: None };
     }
-    relaxed(&scene, &mut picks);
+    relaxed(&scene, lowest_tier, &mut picks);
     if !picks.is_empty() {
         return Decision { outcome: Outcome::Overloaded, picks, spilled: true, detour_km: None };
     }
@@ -168,12 +166,17 @@ fn fill(scene: &Scene<'_>, picks: &mut Picks) {
 
 /// Whether a nearer PoP has nobody who fits. Avoided PoPs do not count: the client asked to pass them over.
 fn spilled(scene: &Scene<'_>, picks: &Picks) -> bool {
-    let Some(chosen_km) = picks.first().and_then(|pick| scene.reach_km(pick)) else { return false };
+    let Some((chosen, chosen_km)) = picks.first().and_then(|pick| Some((pick.node, scene.reach_km(pick)?)))
+    else {
+        return false;
+    };
+    let site = scene.fleet.pop_of(chosen);
     scene
         .walk()
         .take_while(|visit| visit.at_least_km < chosen_km)
+        .filter(|visit| visit.group.pop != site && scene.chord_km_to(visit) < chosen_km)
         .filter(|visit| !scene.avoids(visit.group.pop) && is_full(scene, visit.group))
-        .any(|visit| visit.km().is_some_and(|km| km < chosen_km))
+        .any(|visit| scene.km_to(&visit).is_some_and(|km| km < chosen_km))
 }
 
 /// Whether no node of a group has room for this viewer. One that has ends the look.
@@ -181,39 +184,19 @@ fn is_full(scene: &Scene<'_>, group: &Group) -> bool {
     scene.is_shut(group) || group.nodes().all(|node| scene.fit(node).is_none())
 }
 
-/// The nodes nearby by the priced rule, under the lowest relaxed limit that anything fits. A cliff at the limit
-/// would send everybody to one least pressed node; this fills all of them evenly a little further.
-fn relaxed(scene: &Scene<'_>, picks: &mut Picks) {
-    let scene = scene.with_unfit(scene.unfit).without_margin();
-    let mut nearby: ArrayVec<(f32, NodeIndex, f32), PANIC_NODES> = ArrayVec::new();
-    'walk: for visit in scene.walk() {
-        if scene.avoids(visit.group.pop) {
-            continue;
+/// The priced rule under the lowest relaxed limit that anything fits. A cliff at the limit would send everybody to
+/// one least pressed node; this fills all of them evenly a little further. A client without a place is spread.
+fn relaxed(scene: &Scene<'_>, lowest_tier: Option<usize>, picks: &mut Picks) {
+    // The bound of tier 0 has been tried; what it promised may not have held with this viewer on it.
+    let Some(from) = lowest_tier.map(|tier| tier.max(1)) else { return };
+    for tier in from..TIERS.len() {
+        let scene = scene.at_tier(tier);
+        match scene.client_is_known() {
+            true => Priced.rank(&scene, picks),
+            false => Random.rank(&scene, picks),
         }
-        for (node, term) in scene.pool.affinity.of(scene.ask.bucket, visit.group) {
-            let Some(x) = scene.admissible(node) else { continue };
-            nearby.push((
-                visit.km().unwrap_or(0.0) + scene.ask.affinity_km * term + scene.terms(node).sum(),
-                node,
-                x,
-            ));
-            if nearby.is_full() {
-                break 'walk;
-            }
-        }
-    }
-    for limit in TIERS {
-        let fits = nearby.iter().filter(|(_, _, x)| *x < limit);
-        let mut scored: ArrayVec<(f32, NodeIndex, f32), PANIC_NODES> = fits
-            .map(|(fixed, node, x)| {
-                (fixed + price::congestion(scene.ledger.congestion_km(), x / limit), *node, *x)
-            })
-            .collect();
-        if !scored.is_empty() {
-            scored.sort_by(|a, b| a.0.total_cmp(&b.0));
-            picks.extend(
-                scored.iter().take(scene.ask.count.min(MOST_PICKS)).map(|(_, node, x)| scene.pick(*node, *x)),
-            );
+        if !picks.is_empty() {
+            fill(&scene, picks);
             return;
         }
     }
@@ -221,26 +204,44 @@ fn relaxed(scene: &Scene<'_>, picks: &mut Picks) {
 
 /// The least pressed of the nodes nearby, a km counting a little.
 fn least_pressed_near(scene: &Scene<'_>, picks: &mut Picks) {
-    let mut found: ArrayVec<(f32, NodeIndex, f32), PANIC_NODES> = ArrayVec::new();
-    'walk: for visit in scene.walk() {
-        if scene.avoids(visit.group.pop) {
-            continue;
-        }
+    let count = scene.ask.count.clamp(1, MOST_PICKS);
+    // Eligible by the ledger's stricter rule is admissible by this one, without a look at the line.
+    let bounds_tell = scene.ask.family == Family::Both;
+    let mut best: ArrayVec<(f32, Pick), MOST_PICKS> = ArrayVec::new();
+    let mut seen = 0;
+    for visit in scene.walk().filter(|visit| !scene.avoids(visit.group.pop)) {
+        let nearest =
+            handicap(scene.is_placed(&visit).then(|| scene.chord_km_to(&visit).max(visit.at_least_km)));
+        let mut distance = None;
         for node in visit.group.nodes() {
+            if seen == PANIC_NODES {
+                break;
+            }
+            let worst = if best.len() < count { f32::INFINITY } else { best[count - 1].0 };
+            let least = scene.ledger.bounds().eligible(node);
+            if bounds_tell && least.is_finite() && least + nearest >= worst {
+                seen += 1;
+                continue;
+            }
             let Some(x) = scene.admissible(node) else { continue };
+            seen += 1;
             let known = match scene.ledger.line(node).is(status::STALE) {
                 true => x.max(STALE_PRESSURE) + STALE_HANDICAP,
                 false => x,
             };
-            found.push((known + handicap(visit.km()), node, x));
-            if found.is_full() {
-                break 'walk;
+            let distance_km = *distance.get_or_insert_with(|| scene.map_km_to(&visit));
+            let badness = known + handicap(distance_km.map(|km| scene.counted_km(&visit, km)));
+            if badness < worst {
+                best.truncate(count - 1);
+                let at = best.partition_point(|(other, _)| *other <= badness);
+                best.insert(at, (badness, Pick { node, distance_km, pressure: x }));
             }
         }
+        if seen == PANIC_NODES {
+            break;
+        }
     }
-    found.sort_by(|a, b| a.0.total_cmp(&b.0));
-    picks
-        .extend(found.iter().take(scene.ask.count.min(MOST_PICKS)).map(|(_, node, x)| scene.pick(*node, *x)));
+    picks.extend(best.into_iter().map(|(_, pick)| pick));
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a pressure needs three digits")]

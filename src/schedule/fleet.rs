@@ -12,7 +12,7 @@ use super::affinity::AffinityOrder;
 use super::cells::Cells;
 use super::isp;
 use super::node::{Node, NodeIndex};
-use super::place::Point;
+use super::place::{Location, Point};
 use super::policy::PolicyKind;
 use super::uplink::{Uplink, UplinkSpec};
 
@@ -107,6 +107,8 @@ pub struct Group {
     pub members: Range<u32>,
     /// Its number in the whole fleet.
     pub number: u32,
+    /// Its place in [`Pool::groups`].
+    pub place: u32,
 }
 
 /// A name that players ask for.
@@ -179,7 +181,13 @@ impl Fleet {
     ) -> Result<Self, FleetError> {
         let rank = |node: &Node| pools.iter().position(|pool| pool.name == node.pool);
         nodes.sort_by(|a, b| (rank(a), &a.pop, &a.id).cmp(&(rank(b), &b.pop, &b.id)));
-        let (pops, pop_of) = sites(&nodes)?;
+        let pops = sites(&nodes);
+        let pop_of = nodes
+            .iter()
+            .map(|node| {
+                u16::try_from(pop_of(&pops, node)).map(PopIndex).map_err(|_| FleetError::TooMany("PoPs"))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
         let index = |by: &str, name: &str| {
             let found = pools.iter().position(|pool| &*pool.name == name);
             let found = found.ok_or_else(|| FleetError::NoPool { by: by.into(), pool: name.into() })?;
@@ -298,23 +306,26 @@ fn excess_prices(nodes: &[Node], pools: &[Pool]) -> Box<[f32]> {
     excess.into()
 }
 
-/// PoPs by name, and the PoP of each node.
-fn sites(nodes: &[Node]) -> Result<(Vec<Pop>, Vec<PopIndex>), FleetError> {
+/// PoPs by name.
+fn sites(nodes: &[Node]) -> Vec<Pop> {
     let mut names: Vec<&str> = nodes.iter().map(|node| &*node.pop).collect();
     names.sort_unstable();
     names.dedup();
-    let mut pops = Vec::with_capacity(names.len());
-    for name in &names {
-        let here = nodes.iter().filter(|node| &*node.pop == *name);
-        let point = Point::middle(here.filter_map(|node| node.location).map(super::place::Location::point));
-        pops.push(Pop { name: (*name).into(), point, uplink: None });
+    let mut pops: Vec<Pop> =
+        names.iter().map(|name| Pop { name: (*name).into(), point: None, uplink: None }).collect();
+    let mut points = vec![Vec::new(); pops.len()];
+    for node in nodes {
+        points[pop_of(&pops, node)].extend(node.location.map(Location::point));
     }
-    let pop_of = nodes.iter().map(|node| {
-        let at = names.binary_search(&&*node.pop).unwrap_or_default();
-        u16::try_from(at).map(PopIndex).map_err(|_| FleetError::TooMany("PoPs"))
-    });
-    let pop_of = pop_of.collect::<Result<Vec<_>, _>>()?;
-    Ok((pops, pop_of))
+    for (pop, points) in pops.iter_mut().zip(points) {
+        pop.point = Point::middle(points);
+    }
+    pops
+}
+
+/// The place of a node's PoP among `pops`, which are in the order of their names.
+fn pop_of(pops: &[Pop], node: &Node) -> usize {
+    pops.binary_search_by(|pop| pop.name.cmp(&node.pop)).unwrap_or_default()
 }
 
 // === impl Pool ===
@@ -336,12 +347,11 @@ impl Pool {
             let pop = pop_of[i as usize];
             match groups.last_mut() {
                 Some(group) if group.pop == pop => group.members.end = i + 1,
-                _ => groups.push(Group {
-                    pop,
-                    point: pops[usize::from(pop.0)].point,
-                    members: i..i + 1,
-                    number: first_group + u32::try_from(groups.len()).unwrap_or(u32::MAX),
-                }),
+                _ => {
+                    let place = u32::try_from(groups.len()).unwrap_or(u32::MAX);
+                    let point = pops[usize::from(pop.0)].point;
+                    groups.push(Group { pop, point, members: i..i + 1, number: first_group + place, place });
+                }
             }
         }
         let own = &nodes[members.start as usize..members.end as usize];

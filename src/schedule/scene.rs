@@ -1,16 +1,16 @@
 //! Scene: all that a decision looks at, borrowed together: the question, the fleet and its ledger.
 
 use super::affinity::Bucket;
-use super::booking::{Ledger, status};
-use super::cells::{Cell, Near, RADIUS_KM};
+use super::booking::{Ledger, TIERS, status};
 use super::fleet::{Fleet, Group, Pool, PoolIndex, PopIndex};
 use super::isp::IspId;
 use super::margin;
 use super::node::NodeIndex;
 use super::place::{Location, Point};
 use super::policy::PolicyKind;
+use super::price;
 use super::reading::Moment;
-use super::rtt::{NEARER_AT_MOST, RttRow};
+use super::rtt::RttRow;
 use super::terms::{Terms, TermsKm};
 
 /// Most answers to one question.
@@ -97,22 +97,13 @@ pub struct Scene<'a> {
     terms: Terms<'a>,
     has_terms: bool,
     has_uplinks: bool,
+    /// Which of [`TIERS`] is the limit.
+    tier: usize,
+    /// 1 / that limit.
+    per_limit: f32,
     kappa: f32,
     mbps: f32,
-    client: Option<Point>,
-}
-
-/// A group on the way outwards from the client.
-#[derive(Clone, Copy, Debug)]
-pub struct Visit<'a> {
-    /// The group.
-    pub group: &'a Group,
-    /// No group from here on is nearer than this, km.
-    pub at_least_km: f32,
-    /// What a group without a place counts as, km: as far as anything, 0 where the client has none either.
-    unplaced_km: f32,
-    client: Option<Point>,
-    rtt: Option<&'a RttRow>,
+    pub(super) client: Option<Point>,
 }
 
 // === impl Scene ===
@@ -136,6 +127,8 @@ impl<'a> Scene<'a> {
             has_bounds: true,
             minds_margin: true,
             has_uplinks: !ledger.uplinks().is_empty(),
+            tier: 0,
+            per_limit: 1.0,
             kappa: ledger.kappa(),
             mbps: ask.kbps as f32 / 1000.0,
             client: ask.client.map(Location::point),
@@ -148,22 +141,37 @@ impl<'a> Scene<'a> {
         Self { unfit, has_bounds: false, ..self }
     }
 
-    /// The same scene without the margin for other replicas' bookings.
+    /// The same scene under the limit of a relaxed tier, without the margin for other replicas' bookings.
     #[must_use]
-    pub fn without_margin(self) -> Self {
-        Self { minds_margin: false, ..self }
+    pub fn at_tier(self, tier: usize) -> Self {
+        Self { tier, per_limit: 1.0 / TIERS[tier], minds_margin: false, minds_detour: false, ..self }
     }
 
-    /// Whether no node of a group can be eligible, at the cost of one load (three where PoPs have uplinks).
+    /// Whether no node of a group can have room, at the cost of one load (three where PoPs have uplinks).
     #[must_use]
+    #[inline]
     pub fn is_shut(&self, group: &Group) -> bool {
         self.has_bounds
-            && (self.ledger.open(group.number) == 0 || (self.has_uplinks && self.is_cut_off(group)))
+            && (!self.ledger.bounds().is_open(self.tier, group.number)
+                || (self.has_uplinks && self.is_cut_off(group)))
     }
 
     /// Whether the group's PoP has no room left on its uplink. The margin of its nodes would only add to that.
     fn is_cut_off(&self, group: &Group) -> bool {
-        self.ledger.uplink_pressure(NodeIndex(group.members.start), self.mbps, false) >= 1.0
+        !self.has_room(self.ledger.uplink_pressure(NodeIndex(group.members.start), self.mbps, false))
+    }
+
+    /// Whether a pressure is under the limit.
+    #[inline]
+    fn has_room(&self, x: f32) -> bool {
+        x * self.per_limit < 1.0
+    }
+
+    /// What a pressure costs under the limit, km.
+    #[must_use]
+    #[inline]
+    pub fn congestion_km(&self, x: f32) -> f32 {
+        price::congestion(self.ledger.congestion_km(), x * self.per_limit)
     }
 
     /// The optional terms of a node's score.
@@ -216,7 +224,7 @@ impl<'a> Scene<'a> {
     #[must_use]
     #[inline]
     pub fn fit(&self, node: NodeIndex) -> Option<f32> {
-        self.admissible(node).filter(|x| *x < 1.0)
+        self.admissible(node).filter(|x| self.has_room(*x))
     }
 
     /// Whether the asker has just failed at this PoP.
@@ -237,35 +245,7 @@ impl<'a> Scene<'a> {
         // All of them share the uplink: it decides whether there is room, but not between them.
         let admissible = group.nodes().filter_map(|node| Some((node, self.admissible_alone(node)?)));
         let (node, x) = admissible.min_by(|a, b| a.1.total_cmp(&b.1))?;
-        Some((node, self.with_uplink(node, x))).filter(|(_, x)| *x < 1.0)
-    }
-
-    /// The pool's groups outwards from the client; from any group on where the client has no place.
-    pub fn walk(&self) -> impl Iterator<Item = Visit<'a>> + use<'a> {
-        let pool = self.pool;
-        let (client, rtt) = (self.client, self.ask.rtt);
-        let count = pool.groups.len();
-        let near: &'a [Near] = match self.ask.client {
-            Some(location) => pool.cells.near(Cell::of(location)),
-            None => &[],
-        };
-        let start = match client {
-            None if count > 0 => usize::try_from(mix(self.ask.ticket)).unwrap_or(0) % count,
-            _ => 0,
-        };
-        (0..count).map(move |i| match near.get(i) {
-            Some(near) => {
-                let group = &pool.groups[near.group as usize];
-                let map_km = near.km - RADIUS_KM;
-                // A measured time may bring any group so much nearer: the order is no more that of distance.
-                let at_least_km = if rtt.is_some() { map_km / NEARER_AT_MOST } else { map_km };
-                Visit { group, at_least_km, unplaced_km: map_km, client, rtt }
-            }
-            None => {
-                let group = &pool.groups[(start + i) % count];
-                Visit { group, at_least_km: 0.0, unplaced_km: 0.0, client: None, rtt: None }
-            }
-        })
+        Some((node, self.with_uplink(node, x))).filter(|(_, x)| self.has_room(*x))
     }
 
     /// A pick of this node.
@@ -281,29 +261,6 @@ impl<'a> Scene<'a> {
     pub fn reach_km(&self, pick: &Pick) -> Option<f32> {
         let reach = |km| self.ask.rtt.map_or(km, |row| row.km(self.fleet.pop_of(pick.node), km));
         pick.distance_km.map(reach)
-    }
-}
-
-// === impl Visit ===
-
-impl Visit<'_> {
-    /// Its distance, or what was measured in its stead, km; `None`: the client or the group has no place. Worked
-    /// out when asked for: most groups on the way are passed over by their bound.
-    #[must_use]
-    #[inline]
-    pub fn km(&self) -> Option<f32> {
-        let km = self.client?.near_km(self.group.point?);
-        Some(match self.rtt {
-            None => km,
-            Some(row) => row.km(self.group.pop, km),
-        })
-    }
-
-    /// The same, and what a group without a place counts as.
-    #[must_use]
-    #[inline]
-    pub fn km_or_unplaced(&self) -> f32 {
-        self.km().unwrap_or(self.unplaced_km)
     }
 }
 

@@ -192,7 +192,7 @@ impl<'w> Replica<'w> {
         if off != self.ledger.stale_rule_off() {
             self.ledger.set_stale_rule_off(off);
             for node in (0u32..).take(self.seen.len()).map(NodeIndex) {
-                self.ledger.reprice(node);
+                self.ledger.rebound(node);
             }
         }
         self.ready = measured as f64 / nodes >= READY_SHARE && !off;

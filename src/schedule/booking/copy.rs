@@ -86,7 +86,7 @@ mod tests {
         assert!((ledger.pressure(b, 0.0) - 0.7).abs() < 1e-6, "200 and 80 of each node, of 800 Mbit/s");
         assert!((copy.pressure(b, 0.0) - 0.35).abs() < 1e-6, "the same of one node");
         assert!(copy.line(a).is(status::DRAINING) && !copy.line(b).is(status::DRAINING));
-        assert_eq!((copy.open(0), ledger.open(0)), (1, 2));
+        assert_eq!((copy.bounds().open(0), ledger.bounds().open(0)), (1, 2));
         copy.book(b, 80_000, Moment(6));
         assert_eq!((copy.line(b).answers(), ledger.line(b).answers()), (2, 1));
     }

@@ -32,7 +32,7 @@ impl Policy for Nearest {
             if visit.at_least_km > settled_within(&seen, count) {
                 break;
             }
-            let km = visit.km().unwrap_or(f32::MAX);
+            let km = scene.km_to(&visit).unwrap_or(f32::MAX);
             let Some((node, x)) = scene.best_of(visit.group) else { continue };
             let at = seen.partition_point(|other| other.km <= km);
             if seen.is_full() {

@@ -4,7 +4,6 @@
 
 use super::Policy;
 use crate::schedule::node::NodeIndex;
-use crate::schedule::price;
 use crate::schedule::scene::{MOST_PICKS, Picks, Scene};
 
 /// The reference implementation of the priced rule.
@@ -21,8 +20,8 @@ impl Plain {
         for visit in scene.walk().filter(|visit| !scene.avoids(visit.group.pop)) {
             for (node, term) in scene.pool.affinity.of(scene.ask.bucket, visit.group) {
                 if let Some(x) = scene.fit(node) {
-                    let km = visit.km_or_unplaced();
-                    let congestion = price::congestion(scene.ledger.congestion_km(), x);
+                    let km = scene.counted_or_unplaced_km(&visit, scene.map_km_to(&visit));
+                    let congestion = scene.congestion_km(x);
                     all.push((
                         node,
                         km + scene.ask.affinity_km * term + congestion + scene.terms(node).sum(),

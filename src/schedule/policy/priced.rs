@@ -5,8 +5,10 @@
 //!
 //! **Exact, and fast by bounds.** All terms are ≥ 0, so once a group's distance reaches the best score nothing
 //! farther can win. Within a group nodes stand in order of affinity, so distance + affinity only grows; and the ledger
-//! keeps a lower bound of each node's congestion price, sixteen to a cache line. The exact pressure is worked out
-//! for nodes that could still win: mostly one or two a group. The best of each group makes the ranked list, so
+//! keeps a lower bound of each node's pressure, sixteen to a cache line. Distances come in three grains, each a lower
+//! bound of the next: from the cell's list, by the chord, and exactly; together with the group's lowest affinity term
+//! the first two pass most groups over. The exact pressure is worked out for nodes that could still win: mostly one
+//! or two a group. The best of each group makes the ranked list, so
 //! **fallbacks from other PoPs come out of the same scan**. [`super::Plain`] is the same rule without bounds.
 //!
 //! Where C follows a distance budget, the best node without the price term comes out of the same scan too: its
@@ -16,11 +18,15 @@ use arrayvec::ArrayVec;
 
 use super::Policy;
 use crate::schedule::node::NodeIndex;
-use crate::schedule::price;
-use crate::schedule::scene::{MOST_PICKS, Picks, Scene, Visit};
+use crate::schedule::scene::{MOST_PICKS, Pick, Picks, Scene};
+use crate::schedule::walk::{Visit, Walk};
 
 /// Nodes looked at before the scan gives up on fallbacks: the first choice is exact all the same.
 const ENOUGH: usize = 400;
+
+/// Groups looked at together. Their distances and affinities are in memory far apart, and the processor waits for all
+/// of them at once; then the most promising one goes first, so that most others need no look at their nodes.
+const CHUNK: usize = 4;
 
 /// Distance, price and affinity.
 #[derive(Clone, Copy, Debug)]
@@ -30,8 +36,15 @@ pub struct Priced;
 struct Scored {
     score: f32,
     km: f32,
-    node: NodeIndex,
-    x: f32,
+    pick: Pick,
+}
+
+/// Some groups of the walk.
+#[derive(Debug)]
+struct Chunk<'a> {
+    visits: ArrayVec<Visit<'a>, CHUNK>,
+    /// What no node of each can score less than, km; ∞: it has been taken, or there is none.
+    at_least: [f32; CHUNK],
 }
 
 /// The best nodes so far, one of each group, best first.
@@ -68,23 +81,57 @@ impl Priced {
             unpriced: Unpriced { score: unpriced, km: 0.0 },
         };
         let mut looked = 0;
-        for visit in scene.walk() {
-            if visit.at_least_km >= best.settled_at()
-                || (looked > ENOUGH && visit.at_least_km >= best.first())
-            {
+        let mut walk = scene.walk();
+        let mut near = Chunk { visits: ArrayVec::new(), at_least: [f32::INFINITY; CHUNK] };
+        while near.fill(scene, &mut walk, &best, looked) {
+            while let Some(visit) = near.take_below(best.bound()) {
+                let bound = best.bound();
+                if let Some(scored) = best_of_group(scene, visit, bound, &mut best.unpriced, &mut looked) {
+                    best.insert(scored);
+                }
+            }
+        }
+        picks.extend(best.list.iter().map(|scored| scored.pick));
+        let chosen = best.list.first().filter(|_| scene.minds_detour)?;
+        Some(chosen.km - best.unpriced.km)
+    }
+}
+
+// === impl Chunk ===
+
+impl<'a> Chunk<'a> {
+    /// Takes the next groups of the walk that may have room; `false`: nothing farther can win.
+    fn fill(&mut self, scene: &Scene<'a>, walk: &mut Walk<'a>, best: &Best, looked: usize) -> bool {
+        self.visits.clear();
+        self.at_least = [f32::INFINITY; CHUNK];
+        let settled = if looked > ENOUGH { best.first() } else { best.bound() };
+        for visit in walk.by_ref() {
+            if visit.at_least_km >= settled {
                 break;
             }
             if scene.is_shut(visit.group) || scene.avoids(visit.group.pop) {
                 continue;
             }
-            let bound = best.worth_beating();
-            if let Some(scored) = best_of_group(scene, &visit, bound, &mut best.unpriced, &mut looked) {
-                best.insert(scored);
+            let affinity = scene.ask.affinity_km * scene.pool.affinity.lead(scene.ask.bucket, visit.group);
+            self.at_least[self.visits.len()] = scene.chord_km_to(&visit) + affinity;
+            self.visits.push(visit);
+            if self.visits.is_full() {
+                break;
             }
         }
-        picks.extend(best.list.iter().map(|scored| scene.pick(scored.node, scored.x)));
-        let chosen = best.list.first().filter(|_| scene.minds_detour)?;
-        Some(chosen.km - best.unpriced.km)
+        !self.visits.is_empty()
+    }
+
+    /// The most promising group, taken out, if it may score below `bound`.
+    fn take_below(&mut self, bound: f32) -> Option<&Visit<'a>> {
+        // Written so that it compiles to a few instructions on all of them at once.
+        let least = self.at_least.iter().fold(f32::INFINITY, |a, b| if *b < a { *b } else { a });
+        if least >= bound {
+            return None;
+        }
+        let place = self.at_least.iter().position(|at_least| *at_least == least)?;
+        self.at_least[place] = f32::INFINITY;
+        self.visits.get(place)
     }
 }
 
@@ -96,35 +143,111 @@ fn best_of_group(
     unpriced: &mut Unpriced,
     looked: &mut usize,
 ) -> Option<Scored> {
-    let km = visit.km_or_unplaced();
-    let mut best: Option<Scored> = None;
-    let mut bound = bound;
-    for (node, term) in scene.pool.affinity.of(scene.ask.bucket, visit.group) {
+    let distance_km = scene.map_km_to(visit);
+    let km = scene.counted_or_unplaced_km(visit, distance_km);
+    let mut group = Candidates { scene, km, distance_km, best: None, bound };
+    let promising = group.most_promising(visit, looked);
+    if let Some(node) = promising.node {
+        group.weigh(node, promising.fixed_km, unpriced);
+    }
+    if promising.others_at_least >= group.bound && !scene.minds_detour {
+        return group.best;
+    }
+    let mut wanted = scene.pool.affinity.of(scene.ask.bucket, visit.group);
+    while let Some(term) = wanted.next_term() {
         let fixed = km + scene.ask.affinity_km * term;
-        if fixed >= bound {
+        if fixed >= group.bound {
             break;
         }
-        *looked += 1;
+        let Some((node, _)) = wanted.next() else { break };
+        if promising.node != Some(node) {
+            group.weigh(node, fixed, unpriced);
+        }
+    }
+    group.best
+}
+
+/// The nodes of one group.
+struct Candidates<'s, 'a> {
+    scene: &'s Scene<'a>,
+    km: f32,
+    distance_km: Option<f32>,
+    best: Option<Scored>,
+    /// What must be beaten.
+    bound: f32,
+}
+
+/// The node of a group that may score lowest.
+struct Promising {
+    /// `None`: none may beat the bound.
+    node: Option<NodeIndex>,
+    /// Its distance and affinity, km.
+    fixed_km: f32,
+    /// What no other one can score less than, km.
+    others_at_least: f32,
+}
+
+// === impl Candidates ===
+
+impl Candidates<'_, '_> {
+    /// The node with the lowest bound: mostly the best one, and then no other line of the group has to be read.
+    fn most_promising(&self, visit: &Visit<'_>, looked: &mut usize) -> Promising {
+        let scene = self.scene;
+        let mut found = Promising { node: None, fixed_km: 0.0, others_at_least: f32::INFINITY };
+        let mut least = self.bound;
+        let mut wanted = scene.pool.affinity.of(scene.ask.bucket, visit.group);
+        while let Some(term) = wanted.next_term() {
+            let fixed = self.km + scene.ask.affinity_km * term;
+            if fixed >= least {
+                found.others_at_least = found.others_at_least.min(fixed);
+                break;
+            }
+            let Some((node, _)) = wanted.next() else { break };
+            *looked += 1;
+            let congestion = if scene.has_bounds { self.at_least_congestion(node) } else { 0.0 };
+            let at_least = fixed + scene.terms(node).sum() + congestion;
+            if at_least < least {
+                let others = if found.node.is_some() { least } else { f32::INFINITY };
+                found = Promising {
+                    node: Some(node),
+                    fixed_km: fixed,
+                    others_at_least: others.min(found.others_at_least),
+                };
+                least = at_least;
+            } else {
+                found.others_at_least = found.others_at_least.min(at_least);
+            }
+        }
+        found
+    }
+
+    fn at_least_congestion(&self, node: NodeIndex) -> f32 {
+        self.scene.congestion_km(self.scene.ledger.bounds().eligible(node))
+    }
+
+    /// Looks at one node; `fixed` is its distance and affinity, km.
+    fn weigh(&mut self, node: NodeIndex, fixed: f32, unpriced: &mut Unpriced) {
+        let scene = self.scene;
         let terms = scene.terms(node);
         let fixed = fixed + terms.isp;
         if scene.has_bounds {
-            let at_least = fixed + scene.ledger.price(node);
-            if at_least + terms.price >= bound && at_least >= unpriced.score {
-                continue;
+            let at_least = fixed + self.at_least_congestion(node);
+            if at_least + terms.price >= self.bound && at_least >= unpriced.score {
+                return;
             }
         }
-        let Some(x) = scene.fit(node) else { continue };
-        let without_price = fixed + price::congestion(scene.ledger.congestion_km(), x);
+        let Some(x) = scene.fit(node) else { return };
+        let without_price = fixed + scene.congestion_km(x);
         if without_price < unpriced.score {
-            *unpriced = Unpriced { score: without_price, km };
+            *unpriced = Unpriced { score: without_price, km: self.km };
         }
         let score = without_price + terms.price;
-        if score < bound {
-            bound = score;
-            best = Some(Scored { score, km, node, x });
+        if score < self.bound {
+            self.bound = score;
+            let pick = Pick { node, distance_km: self.distance_km, pressure: x };
+            self.best = Some(Scored { score, km: self.km, pick });
         }
     }
-    best
 }
 
 // === impl Best ===
@@ -135,19 +258,10 @@ impl Best {
         self.list.first().map_or(f32::INFINITY, |best| best.score)
     }
 
-    /// No group from this distance on can change the list: it is full, and the first is nearer than that. (The
-    /// others are the best of the groups looked at, which is what a fallback needs to be.)
-    fn settled_at(&self) -> f32 {
+    /// What must be beaten to change the list: nothing while that is short, then the first. (The others are the best
+    /// of the most promising groups, which is what a fallback needs to be.)
+    fn bound(&self) -> f32 {
         if self.list.len() >= self.count { self.first() } else { f32::INFINITY }
-    }
-
-    /// What a node must score to get into the list at all.
-    fn worth_beating(&self) -> f32 {
-        if self.list.len() >= self.count {
-            self.list.last().map_or(f32::INFINITY, |last| last.score)
-        } else {
-            f32::INFINITY
-        }
     }
 
     fn insert(&mut self, scored: Scored) {
