@@ -1,5 +1,6 @@
 //! Tests of decisions: what must hold for every fleet, and the plain cases by name.
 
+mod laws;
 mod rtt;
 mod terms;
 mod uplink;

@@ -325,3 +325,46 @@ fn a_page_of_streams_shows_what_viewers_should_get() {
         }
     }
 }
+
+/// What happens to a node of which 10 answers are booked in each second: pages that come, fail or begin anew.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    Page,
+    Fails,
+    CounterReset,
+}
+
+proptest::proptest! {
+    /// A booking is at all times on the line, or carried, or old enough for the rate to show it.
+    #[test]
+    fn no_booking_is_ever_lost_or_negative_whatever_the_pages_do(
+        turns in proptest::collection::vec(
+            proptest::sample::select(vec![Turn::Page, Turn::Page, Turn::Fails, Turn::CounterReset]), 1..30),
+    ) {
+        let mut bench = Bench::new(&["a"]);
+        let (mut mbit, mut booked): (f64, Vec<u64>) = (0.0, Vec::new());
+        bench.page(0, host(100.0, 0.0, mbit), 0);
+        for (i, turn) in (0u64..).zip(&turns) {
+            let end_ms = (i + 1) * 10_000;
+            for at_ms in (end_ms - 10_000..end_ms).step_by(1_000) {
+                bench.line.book(1_000, Moment(at_ms));
+                booked.push(at_ms);
+            }
+            let carried_before = bench.watch.carried_mbps;
+            let on_line_before = f64::from(bench.line.booked_mbps());
+            match turn {
+                Turn::Page => { mbit += 100.0; bench.page(0, host(100.0 + end_ms as f64 / 1e3, 0.0, mbit), end_ms); }
+                Turn::Fails => { bench.fail(0, refused(), end_ms); }
+                Turn::CounterReset => { mbit = 0.0; bench.page(0, host(100.0 + end_ms as f64 / 1e3, 0.0, mbit), end_ms); }
+            }
+            let (carried, on_line) = (bench.watch.carried_mbps, f64::from(bench.line.booked_mbps()));
+            proptest::prop_assert!(carried >= 0.0 && on_line >= 0.0);
+            // Whoever was booked in the last second before the end cannot be in any rate yet.
+            proptest::prop_assert!(carried + on_line >= 1.0 - 1e-6, "{turn:?}: {carried} + {on_line} Mbit/s");
+            if !matches!(turn, Turn::Page) && bench.watch.settled_at.is_none_or(|at| at.0 < end_ms) {
+                proptest::prop_assert!((carried - carried_before).abs() < 1e-9, "silence frees nothing");
+                proptest::prop_assert!((on_line - on_line_before).abs() < 1e-6, "silence frees nothing");
+            }
+        }
+    }
+}
