@@ -29,6 +29,8 @@ pub(super) struct Round {
     second: Second,
     /// The last rate came over receive time.
     coarse: bool,
+    /// Clients, mean over the last whole round; `None`: there was none.
+    mean_clients: Option<f64>,
 }
 
 /// Few answers say nothing about when in the window viewers came.
@@ -91,6 +93,7 @@ impl Round {
             seconds: rate.seconds,
             coarse: rate.coarse,
         };
+        self.mean_clients = Some(flow.mean_clients());
         Some(Lesson {
             flow,
             own,
@@ -114,17 +117,13 @@ impl Round {
         (both * older).min(self.own + self.in_flight_before)
     }
 
-    /// What the node must be taken to send, Mbit/s.
+    /// What the node must be taken to send, Mbit/s: `clients` are there now, and `rate_mbps` is of the last window.
     pub(super) fn estimate_mbps(&self, traffic: &Traffic, rate_mbps: f64, clients: Option<f64>) -> f64 {
-        let Some(clients) = clients else { return rate_mbps };
-        let flow = Flow {
-            rate_mbps,
-            clients_before: clients,
-            clients_now: clients,
-            connected: 0.0,
-            seconds: 0.0,
-            coarse: self.coarse,
-        };
-        traffic.estimate_mbps(&flow)
+        // Clients of the rate's own window: those at its end would count whom the carry counts already.
+        let clients = self.mean_clients.or(clients);
+        match clients.filter(|_| !self.coarse) {
+            Some(clients) => traffic.estimate_mbps(rate_mbps, clients),
+            None => rate_mbps,
+        }
     }
 }
