@@ -16,6 +16,9 @@ pub use self::drain::Drain;
 
 /// Silent probes in a row that make a target dead.
 pub const DEAD_AFTER: u32 = 2;
+/// A silent probe that a player's failure gave rise to is confirmed by a second one so soon after, ms: the player is a
+/// witness already, and until the second probe others are sent to a node that may be dead.
+pub const CONFIRM_AFTER_MS: u64 = 250;
 /// Intervals without a good sample after which evidence is stale.
 pub const STALE_AFTER_INTERVALS: u64 = 6;
 /// Displayed `overloaded` comes on at this pressure …

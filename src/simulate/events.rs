@@ -26,6 +26,8 @@ pub(super) enum Event {
     Scrape(u32, u32),
     /// Replica `.0` scrapes node `.1` out of turn, because a viewer failed there.
     Probe(u32, u32),
+    /// The same once more, because nobody answered.
+    Confirm(u32, u32),
     /// The page of node `.1` for replica `.0` is filled.
     Fill(u32, u32),
     /// Replica `.0` has the page of node `.1`, or the reason why not.

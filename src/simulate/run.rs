@@ -245,7 +245,8 @@ impl<'a> Run<'a> {
                 self.events.plan(next, Event::Scrape(replica, node));
                 self.scrape(replica, node);
             }
-            Event::Probe(replica, node) => self.scrape(replica, node),
+            Event::Probe(replica, node) => self.probe(replica, node),
+            Event::Confirm(replica, node) => self.scrape(replica, node),
             Event::Fill(replica, node) => self.fill(replica, node),
             Event::Receive(replica, node) => self.receive(replica, node),
             Event::Second => self.second(),

@@ -1,5 +1,6 @@
 //! Pages on their way from an exporter to a replica.
 
+use crate::schedule::health;
 use crate::schedule::reading::{ProbeFailure, Reading, Timing};
 
 use super::super::events::Event;
@@ -18,6 +19,8 @@ pub(super) struct Pending {
     sent: At,
     /// What it will bring; `None`: the page is not filled yet.
     outcome: Option<Result<Reading, ProbeFailure>>,
+    /// A viewer failed there: silence is to be confirmed at once.
+    suspected: bool,
 }
 
 // === impl Run ===
@@ -52,13 +55,22 @@ impl Run<'_> {
                 (self.scraping.between(0.0, received_s), received_s, None)
             }
         };
-        self.pending[slot] = Some(Pending { sent: self.now, outcome: failure.map(Err) });
+        self.pending[slot] = Some(Pending { sent: self.now, outcome: failure.map(Err), suspected: false });
         if filled_s > 0.0 {
             self.events.plan(self.now.plus_s(filled_s), Event::Fill(replica, node));
         } else {
             self.fill(replica, node);
         }
         self.events.plan(self.now.plus_s(received_s), Event::Receive(replica, node));
+    }
+
+    /// A replica asks out of turn, because a viewer failed there.
+    pub(super) fn probe(&mut self, replica: u32, node: u32) {
+        self.scrape(replica, node);
+        let slot = self.slot(replica, node);
+        if let Some(pending) = &mut self.pending[slot] {
+            pending.suspected = true;
+        }
     }
 
     /// The exporter fills the page with what its counters say now.
@@ -76,7 +88,13 @@ impl Run<'_> {
     /// The replica has it.
     pub(super) fn receive(&mut self, replica: u32, node: u32) {
         let slot = self.slot(replica, node);
-        let Some(Pending { sent, outcome: Some(outcome) }) = self.pending[slot].take() else { return };
+        let Some(Pending { sent, outcome: Some(outcome), suspected }) = self.pending[slot].take() else {
+            return;
+        };
+        if suspected && outcome.as_ref().is_err_and(ProbeFailure::is_silence) {
+            let again_s = health::CONFIRM_AFTER_MS as f64 / 1_000.0;
+            self.events.plan(self.now.plus_s(again_s), Event::Confirm(replica, node));
+        }
         let timing = Timing { sent: sent.moment(), received: self.now.moment() };
         self.replicas[replica as usize].received(node, outcome, timing, self.now.moment());
     }
