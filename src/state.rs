@@ -187,23 +187,36 @@ impl State {
         alarming
     }
 
-    /// A player failed at this address. Its node is probed again at once; the report itself proves nothing,
-    /// because anybody can make one.
+    /// A player failed at this address. The nodes of its PoP are probed at once, because what takes a node away mostly
+    /// takes its PoP; the report itself proves nothing, because anybody can make one.
     pub fn suspect(&self, ip: IpAddr) {
         let live = self.live.load();
         let Some(node) = live.fleet.at_address(ip) else { return };
-        let id = &live.fleet.node(node).id;
         let now = self.clock.coarse();
-        if let Some(mut last) = self.suspects.get_mut(id) {
-            if now.since_ms(*last) < SUSPECT_EVERY_MS {
-                return;
-            }
-            *last = now;
-        } else {
-            self.suspects.insert(id.clone(), now);
+        if !self.is_new_suspect(&live.fleet.node(node).id, now) {
+            return;
         }
         // A full channel means that re-scrapes are under way as fast as they can be.
-        let _ = self.suspicions.try_send(id.clone());
+        let _ = self.suspicions.try_send(live.fleet.node(node).id.clone());
+        let pop = live.fleet.pop_of(node);
+        for (neighbour, _) in live.fleet.nodes.iter().zip(&live.fleet.pop_of).filter(|(_, at)| **at == pop) {
+            if self.is_new_suspect(&neighbour.id, now) {
+                let _ = self.suspicions.try_send(neighbour.id.clone());
+            }
+        }
+    }
+
+    /// Notes a suspicion; `false`: there was one within the last second.
+    fn is_new_suspect(&self, id: &str, now: Moment) -> bool {
+        if let Some(mut last) = self.suspects.get_mut(id) {
+            let is_new = now.since_ms(*last) >= SUSPECT_EVERY_MS;
+            if is_new {
+                *last = now;
+            }
+            return is_new;
+        }
+        self.suspects.insert(id.into(), now);
+        true
     }
 
     /// Whether enough is known to answer by load.

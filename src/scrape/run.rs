@@ -18,6 +18,7 @@ use super::probe::{Probed, Prober, Question};
 use super::targets::{Target, TargetId, Targets};
 use crate::clock::Clock;
 use crate::config::Scrape;
+use crate::schedule::health;
 use crate::schedule::reading::{ProbeFailure, Reading, Timing};
 use crate::state::Observer;
 
@@ -34,6 +35,8 @@ pub(super) struct Loop {
     targets: Targets,
     /// Due, waiting for a free place.
     waiting: VecDeque<TargetId>,
+    /// Whose silence is to be confirmed, and when, ms since the loop began: in order, as all wait equally long.
+    confirming: VecDeque<(u64, TargetId)>,
     probes: JoinSet<Probed>,
     /// Whose probe a task is. Kept here and not in the task, so that a task that panics is known too.
     running: HashMap<task::Id, TargetId>,
@@ -54,6 +57,7 @@ impl Loop {
             new_prober,
             targets,
             waiting: VecDeque::new(),
+            confirming: VecDeque::new(),
             probes: JoinSet::new(),
             running: HashMap::new(),
             began: Instant::now(),
@@ -70,7 +74,9 @@ impl Loop {
         loop {
             self.take_due();
             self.start_waiting();
-            let wake = self.targets.next_due_ms().map(|due_ms| self.began + Duration::from_millis(due_ms));
+            let next_ms =
+                self.targets.next_due_ms().into_iter().chain(self.confirming.front().map(|next| next.0));
+            let wake = next_ms.min().map(|due_ms| self.began + Duration::from_millis(due_ms));
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => return,
@@ -103,6 +109,12 @@ impl Loop {
         let now_ms = self.now_ms();
         while let Some(id) = self.targets.take_due(now_ms) {
             self.waiting.push_back(id);
+        }
+        while let Some((_, id)) = self.confirming.pop_front_if(|(due_ms, _)| *due_ms <= now_ms) {
+            let Some(target) = self.targets.get_mut(id) else { continue };
+            if !std::mem::replace(&mut target.busy, true) {
+                self.waiting.push_front(id);
+            }
         }
     }
 
@@ -152,6 +164,12 @@ impl Loop {
         if target.collect != probed.collect {
             log_collect(target, &probed.collect);
             target.collect = probed.collect;
+        }
+        if std::mem::take(&mut target.suspected)
+            && probed.outcome.as_ref().is_err_and(ProbeFailure::is_silence)
+        {
+            let due_ms = self.now_ms() + health::CONFIRM_AFTER_MS;
+            self.confirming.push_back((due_ms, id));
         }
         self.report(id, probed.outcome, probed.timing);
     }

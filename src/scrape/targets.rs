@@ -43,6 +43,8 @@ pub(super) struct Target {
     pub(super) failing: bool,
     /// Queued or under way: it is not asked twice at once.
     pub(super) busy: bool,
+    /// A player failed at the node: if nobody answers this probe, that is to be confirmed at once.
+    pub(super) suspected: bool,
     rhythm: Rhythm,
     /// How many regular scrapes have been due, up to two.
     started: u8,
@@ -126,7 +128,10 @@ impl Targets {
         of_node.rescraped_ms = Some(now_ms);
         let targets = &mut self.targets;
         let idle = |id: &&TargetId| {
-            targets.get_mut(id).is_some_and(|target| !std::mem::replace(&mut target.busy, true))
+            targets.get_mut(id).is_some_and(|target| {
+                target.suspected = true;
+                !std::mem::replace(&mut target.busy, true)
+            })
         };
         of_node.targets.iter().filter(idle).copied().collect()
     }
@@ -167,6 +172,7 @@ impl Target {
             }),
             failing: false,
             busy: false,
+            suspected: false,
             rhythm,
             started: 0,
             due_ms: rhythm.first(now_ms),

@@ -235,6 +235,22 @@ async fn an_extra_scrape_comes_at_once_but_not_twice_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refused_extra_scrape_is_confirmed_at_once_and_only_once() {
+    let nodes = [node("dead", &["http://bad/"]), node("well", &["http://good/"])];
+    let (scraper, notes, ..) = start(&nodes, SETTINGS, FakeProber::default());
+    pass(4_000).await;
+    let before = [notes.of("dead").len(), notes.of("well").len()];
+    scraper.rescrape("dead");
+    scraper.rescrape("well");
+    pass(200).await;
+    assert_eq!([notes.of("dead").len(), notes.of("well").len()], [before[0] + 1, before[1] + 1]);
+    pass(200).await;
+    assert_eq!(notes.of("dead").len(), before[0] + 2, "250 ms after the refusal");
+    pass(600).await;
+    assert_eq!([notes.of("dead").len(), notes.of("well").len()], [before[0] + 2, before[1] + 1]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_probe_that_panics_is_reported_and_its_target_asked_again() {
     let prober = FakeProber { panics: true, ..FakeProber::default() };
     let (_scraper, notes, ..) = start(&[node("a", &["http://good/"])], SETTINGS, prober);

@@ -133,3 +133,19 @@ fn many_more_viewers_than_the_configured_replicas_explain_are_an_alarm_until_the
     state.replace(unbound);
     assert!(!state.check_kappa(&state.live()), "no number of replicas to hold it against");
 }
+
+#[test]
+fn a_player_who_failed_at_a_node_has_its_whole_pop_probed_once_a_second() {
+    let (state, mut suspicions) = State::new(live(), Clock::system());
+    let mut probed = || -> Vec<Box<str>> {
+        let mut ids: Vec<Box<str>> = std::iter::from_fn(|| suspicions.try_recv().ok()).collect();
+        ids.sort();
+        ids
+    };
+    for _ in 0..100 {
+        state.suspect("203.0.113.11".parse().unwrap());
+        state.suspect("192.0.2.200".parse().unwrap());
+    }
+    assert_eq!(probed(), ["sh-1".into(), "sh-2".into()]);
+    assert_eq!(probed(), []);
+}
