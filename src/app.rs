@@ -3,10 +3,12 @@
 //! Nothing is decided here. If a line of this file could be tested without starting a service, it belongs in
 //! another room.
 
+mod memory;
 mod plan;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +24,8 @@ use crate::resolver::{Explanation, Family, Question, Resolver, Why};
 use crate::scrape::Scraper;
 use crate::state::{Live, Observer, State};
 use crate::telemetry::{CountedObserver, Telemetry};
+
+use self::memory::Keeper;
 
 /// How often databases are looked at for a change. A handful of `stat` calls, and they work on every file
 /// system, where change notices do not (network mounts, container volumes swapped by symlink).
@@ -41,6 +45,7 @@ pub struct Running {
     cancel: CancellationToken,
     tasks: TaskTracker,
     workers: http::serve::Workers,
+    keeper: Option<Arc<Keeper>>,
 }
 
 /// The parts that answer questions, without a front.
@@ -50,6 +55,8 @@ struct Core {
     locator: Arc<Locator>,
     resolver: Arc<Resolver>,
     telemetry: Arc<Telemetry>,
+    /// What outlives a restart; `None`: nothing is to.
+    keeper: Option<Arc<Keeper>>,
     cancel: CancellationToken,
     tasks: TaskTracker,
 }
@@ -88,6 +95,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         cancel: core.cancel,
         tasks: core.tasks,
         workers,
+        keeper: core.keeper,
     })
 }
 
@@ -152,6 +160,8 @@ impl Core {
         let fleet = plan::fleet(nodes.clone(), config)?;
         let live = Live::new(fleet, plan::plan(config), clock.now());
         let (state, suspicions) = State::new(live, clock.clone());
+        let open = |path: &PathBuf| Arc::new(Keeper::open(path.clone(), Arc::clone(&state)));
+        let keeper = config.scheduler.state_file.as_ref().map(open);
         let resolver = Resolver::new(Arc::clone(&state), Arc::clone(&locator), clock.unix_ms());
         let resolver = Arc::new(resolver.with_reports(plan::token_key(config)?));
         let telemetry = Arc::new(Telemetry::new());
@@ -163,6 +173,7 @@ impl Core {
             locator,
             resolver,
             telemetry,
+            keeper,
             cancel: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
@@ -188,6 +199,13 @@ impl Core {
         });
         let state = Arc::clone(&self.state);
         self.spawn(every(SWEEP, move || state.sweep()));
+        if let Some(keeper) = &self.keeper {
+            let keeper = Arc::clone(keeper);
+            self.spawn(every(memory::WRITE_EVERY, move || {
+                let keeper = Arc::clone(&keeper);
+                tokio::task::spawn_blocking(move || keeper.keep());
+            }));
+        }
         let locator = Arc::clone(&self.locator);
         self.spawn(every(DATABASE_CHECK, move || {
             // Reading tens of megabytes would hold up this runtime's other tasks.
@@ -252,6 +270,10 @@ impl Running {
         let joined = tokio::task::spawn_blocking(move || workers.join());
         if tokio::time::timeout(DRAIN, joined).await.is_err() {
             tracing::warn!("player requests were still under way when the service stopped");
+        }
+        if let Some(keeper) = self.keeper {
+            // Nothing moves any more: what is written now is what the next process begins with.
+            keeper.keep();
         }
         tracing::info!("stopped");
     }

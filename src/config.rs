@@ -151,6 +151,9 @@ pub struct Scheduler {
     /// A file with at least 16 bytes that all replicas share: players may report measured round-trip times then,
     /// with tokens made of it. `None` (default): they may not.
     pub rtt_secret_file: Option<PathBuf>,
+    /// Where capacities that nodes have proven, and operators' drains, outlive a restart. `None` (default): they do
+    /// not.
+    pub state_file: Option<PathBuf>,
     /// Shortest and longest answer lifetime, s, 1…3,600, the first at most the second; default 5 and 60.
     pub ttl_s: (u32, u32),
 }

@@ -7,6 +7,7 @@
 pub mod bitrates;
 mod drain;
 mod live;
+pub mod memory;
 pub mod recent;
 mod rtt;
 

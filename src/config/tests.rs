@@ -63,6 +63,7 @@ fn shortest_file_has_the_documented_defaults() {
         replicas: 0,
         booking: true,
         rtt_secret_file: None,
+        state_file: None,
         default_bitrate_mbps: 3.0,
         assumed_bandwidth_mbps: 1_000.0,
         ttl_s: (5, 60),
@@ -273,12 +274,13 @@ fn load_takes_relative_paths_from_the_folder_of_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("nearcast.toml");
     let file = File {
-        top: "[geoip]\ndatabases = [\"geo/city.mmdb\", \"/a/b.mmdb\"]\n[scheduler]\nrtt_secret_file = \"rtt.secret\"",
+        top: "[geoip]\ndatabases = [\"geo/city.mmdb\", \"/a/b.mmdb\"]\n[scheduler]\nrtt_secret_file = \"rtt.secret\"\nstate_file = \"state.json\"",
         ..File::default()
     };
     std::fs::write(&path, file.text()).unwrap();
     let config = Config::load(&path).unwrap();
     assert_eq!(config.scheduler.rtt_secret_file, Some(folder.path().join("rtt.secret")));
+    assert_eq!(config.scheduler.state_file, Some(folder.path().join("state.json")));
     assert_eq!(config.geoip.databases, [folder.path().join("geo/city.mmdb"), PathBuf::from("/a/b.mmdb")]);
 }
 

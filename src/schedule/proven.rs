@@ -79,6 +79,15 @@ pub struct Delivery {
     pub interval_ms: u64,
 }
 
+/// What is worth keeping of it over a restart.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Record {
+    /// Highest healthy rate, Mbit/s.
+    pub proven_mbps: f64,
+    /// Cap since an alarm, Mbit/s; `None`: none.
+    pub capped_mbps: Option<f64>,
+}
+
 /// What a node has proven.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Proven {
@@ -101,9 +110,13 @@ pub struct Proven {
 // === impl Proven ===
 
 impl Proven {
-    /// What is known to have been proven before, Mbit/s: from a state file or long-term storage.
-    pub fn warm(&mut self, mbps: f64) {
-        self.proven_mbps = self.proven_mbps.max(mbps);
+    /// Takes over what was learnt before a restart. A cap begins its back-off anew: when it was last struck is not
+    /// known, and too early costs viewers.
+    pub fn recall(&mut self, record: Record, now: Moment) {
+        self.proven_mbps = self.proven_mbps.max(record.proven_mbps);
+        if let (Some(cap), None) = (record.capped_mbps, self.cap_mbps) {
+            (self.cap_mbps, self.strikes, self.alarmed_at) = (Some(cap), self.strikes.max(1), Some(now));
+        }
     }
 
     /// Takes in one window; `configured_mbps` is the node's capacity as configured. Returns whether it alarms.
@@ -269,6 +282,18 @@ mod tests {
             (proven.effective_mbps(1_000.0, 0.8) - 937.5).abs() < 1e-9,
             "750 Mbit/s under a limit of 0.8"
         );
+    }
+
+    #[test]
+    fn what_was_proven_before_a_restart_needs_no_second_proof_and_a_cap_holds_on() {
+        let mut proven = Proven::default();
+        proven.recall(Record { proven_mbps: 780.0, capped_mbps: Some(800.0) }, Moment(0));
+        proven.learn(&window(100.0, 100.0, 10), 1_000.0);
+        assert!((proven.effective_mbps(1_000.0, 0.8) - 800.0).abs() < 1e-9);
+        proven.learn(&window(600.0, 600.0, 1_700), 1_000.0);
+        assert_eq!(proven.cap_mbps(), Some(800.0), "the back-off has begun anew");
+        proven.learn(&window(600.0, 600.0, 1_900), 1_000.0);
+        assert_eq!(proven.cap_mbps(), Some(808.0));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::learnt::{Learnt, Lesson};
 use super::load::{Load, Resource};
 use super::node::Node;
 use super::pressure::{self, Capacity, Pressure};
-use super::proven::{Delivery, Grain, Proven};
+use super::proven::{Delivery, Grain, Proven, Record};
 use super::reading::{Moment, ProbeFailure, Reading, Timing};
 use super::traffic::Traffic;
 use super::window::Finding;
@@ -184,6 +184,11 @@ impl Watch {
     /// The node has just joined the fleet: its limits are ramped up, see [`health::ramp`].
     pub fn join(&mut self, now: Moment) {
         self.joined = Some(now);
+    }
+
+    /// What an earlier watch has learnt of the node's capacity.
+    pub fn warm(&mut self, record: Record, now: Moment) {
+        self.proven.recall(record, now);
     }
 
     /// Players have reported so many stalls here since the last probe.

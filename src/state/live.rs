@@ -13,6 +13,7 @@ use crate::schedule::health::Drain;
 use crate::schedule::isp;
 use crate::schedule::learnt::Learnt;
 use crate::schedule::node::{Node, NodeIndex};
+use crate::schedule::proven::Record;
 use crate::schedule::reading::{ProbeFailure, Reading, Timing};
 use crate::schedule::terms::TermSettings;
 use crate::schedule::watch::{NodeReport, Watch, WatchSettings, families};
@@ -145,6 +146,14 @@ impl Live {
         let cell = &self.cells[node.get()];
         let mut watch = cell.lock();
         watch.drain(order);
+        self.publish(node, cell, &mut watch, now);
+    }
+
+    /// Takes over what an earlier process has learnt of a node's capacity.
+    pub(super) fn warm(&self, node: NodeIndex, record: Record, now: Moment) {
+        let cell = &self.cells[node.get()];
+        let mut watch = cell.lock();
+        watch.warm(record, now);
         self.publish(node, cell, &mut watch, now);
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::stage::{
     CHICAGO, Edge, GB, LONDON, PATIENCE, US, ips, live, node, resolve, scrape_each, until_answer,
 };
-use super::support::{Behaviour, Service, eventually, stays_so};
+use super::support::{Behaviour, Service, client, eventually, stays_so};
 
 #[tokio::test]
 async fn before_the_first_scrapes_answers_say_starting_and_readiness_is_denied() {
@@ -79,4 +79,35 @@ async fn the_service_ends_with_zero_when_asked_to() {
     let service = Service::start(&live(&scrape_each(500), &edges)).await;
     let status = service.terminate().await;
     assert!(status.success(), "{status}");
+}
+
+/// What was ordered before a restart holds after it; a file that is of no use is put aside and said.
+#[tokio::test]
+async fn a_drain_outlives_a_restart_and_a_broken_state_file_does_not_stop_the_service() {
+    let edges = Edge::start_each(&[CHICAGO, LONDON]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("nearcast.state.json");
+    let head = format!("{}\n[scheduler]\nstate_file = \"{}\"\n", scrape_each(500), file.display());
+    let config = live(&head, &edges);
+    let service = Service::start(&config).await;
+    let order = client().post(service.admin_url(&format!("/nodes/{}/drain", edges[0].id)));
+    let drained = order.header("content-type", "application/json").body("{\"reason\": \"new disk\"}").send();
+    assert_eq!(drained.await.unwrap().status(), 200);
+    assert!(service.terminate().await.success());
+
+    let service = Service::start(&config).await;
+    let shown = node(&service, &edges[0].id).await;
+    assert_eq!(
+        (&shown["state"], &shown["drain"]["reason"]),
+        (&"draining".into(), &"new disk".into()),
+        "{shown}"
+    );
+    assert_eq!(ips(&resolve(&service, &format!("ip={US}")).await)[0], edges[1].ip);
+    assert!(service.terminate().await.success());
+
+    std::fs::write(&file, "{\"version\": 1, \"nodes\": {\"x\": {\"proven_mbps\": -5}}}").unwrap();
+    let service = Service::start(&config).await;
+    assert!(service.log().contains("node x: -5 Mbit/s cannot be"), "{}", service.log());
+    assert!(file.with_extension("bad").exists());
+    assert_eq!(ips(&resolve(&service, &format!("ip={US}")).await)[0], edges[0].ip);
 }

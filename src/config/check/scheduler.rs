@@ -40,6 +40,7 @@ pub(super) fn read(section: &mut Section<'_>, folder: &Path) -> Scheduler {
         ),
         booking: section.get_or("booking", default.booking, switch),
         rtt_secret_file: section.get("rtt_secret_file", text).map(|path| folder.join(path.into_inner())),
+        state_file: section.get("state_file", text).map(|path| folder.join(path.into_inner())),
         ttl_s: read_ttl(section, default.ttl_s),
     }
 }
@@ -101,6 +102,7 @@ impl Default for Scheduler {
             assumed_bandwidth_mbps: 1_000.0,
             booking: true,
             rtt_secret_file: None,
+            state_file: None,
             ttl_s: (5, 60),
         }
     }
