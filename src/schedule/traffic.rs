@@ -6,8 +6,8 @@
 //! - `br`, Mbit/s per client, with clients as the **mean over the window**: in a ramp the clients at its end have
 //!   not sent for all of it.
 //! - `est = max(rate, clients · peak)`, where `peak` is the slowly sinking maximum of Mbit/s per client: a show
-//!   whose bitrate halves and doubles again live is not taken for room. Clients are those of the rate's window here
-//!   too: in a ramp those at its end would count a second time whom the carry counts already (base: 481 km for 465).
+//!   whose bitrate halves and doubles again live is not taken for room. Clients are those at the window's end, so
+//!   whoever is among them must not be carried as well ([`super::carry::Carried`]).
 //! - *Departures.* A rate is T/2 old at birth and ages until the next scrape, while viewers leave. Their hazard h
 //!   (per second) is learnt, and half of it credited: `est · e^(−min(0.15, ½·h·(time since the window's middle)))`.
 //!   More than half breaks the limit, half is free (−9 km at T = 10 s, −18 km at T = 30 s, no overload).
@@ -112,13 +112,10 @@ impl Traffic {
         self.mbps_per_client
     }
 
-    /// What the node must be taken to send, Mbit/s, after a window of this rate with so many clients on average.
+    /// What so many clients are taken to need at most, Mbit/s; `None`: they are too few to tell.
     #[must_use]
-    pub fn estimate_mbps(&self, rate_mbps: f64, mean_clients: f64) -> f64 {
-        if mean_clients < FEW_CLIENTS {
-            return rate_mbps;
-        }
-        rate_mbps.max(mean_clients * self.peak)
+    pub fn by_clients_mbps(&self, clients: f64) -> Option<f64> {
+        (clients >= FEW_CLIENTS).then_some(clients * self.peak)
     }
 
     /// Viewers that leave, per viewer and second. The smaller of a slow memory and the last window: when a show
@@ -190,11 +187,11 @@ mod tests {
         }
         let halved = flow(150.0, 100.0, 100.0);
         traffic.learn(&halved, false);
-        assert!(traffic.estimate_mbps(150.0, 100.0) > 270.0);
+        assert!(traffic.by_clients_mbps(100.0).unwrap() > 270.0);
         for _ in 0..100 {
             traffic.learn(&halved, false);
         }
-        assert!(traffic.estimate_mbps(150.0, 100.0) < 151.0);
+        assert!(traffic.by_clients_mbps(100.0).unwrap() < 151.0);
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod target;
 use arrayvec::ArrayVec;
 
 use super::booking::{Line, LineUpdate, status};
-use super::carry::Carry;
+use super::carry::{Carried, Carry};
 use super::cost::UnitCost;
 use super::health::{self, Drain, NodeState, OverloadFlag};
 use super::learnt::{Learnt, Lesson};
@@ -109,7 +109,7 @@ pub struct TargetReport {
 pub struct Watch {
     targets: Vec<Target>,
     carry: Carry,
-    carried_mbps: f64,
+    carried: Carried,
     system_cost: UnitCost,
     process_cost: UnitCost,
     flag: OverloadFlag,
@@ -286,7 +286,7 @@ impl Watch {
     fn settle(&mut self, timing: Timing, line: &Line) {
         let batch = line.close_window(timing.received);
         let start = self.settled_at.unwrap_or(batch.since);
-        self.carried_mbps = self.carry.settle(batch, start, timing.received, timing.age_ms());
+        self.carried = self.carry.settle(batch, start, timing.received, timing.age_ms());
         self.settled_at = Some(timing.received);
         self.round.own(&batch, start, timing.received);
         self.settled_kbps += batch.kbps;
@@ -333,16 +333,18 @@ impl Watch {
             (self.state, self.since) = (state, now);
         }
         self.basis = Basis {
-            estimate_mbps: load
-                .egress_mbps
-                .map(|rate| self.round.estimate_mbps(&self.traffic, rate, load.clients)),
+            rate_mbps: load.egress_mbps,
+            by_clients_mbps: load
+                .clients
+                .filter(|_| !self.round.is_coarse())
+                .and_then(|clients| self.traffic.by_clients_mbps(clients)),
             cost: [
                 1.0 / self.proven.effective_mbps(capacity.mbps, node.thresholds.bandwidth),
                 learnt_or(self.system_cost, learnt.system_cost.cautious() / f64::from(self.cpus())),
                 learnt_or(self.process_cost, learnt.process_cost.cautious()),
             ],
             measured: pressure,
-            carried_mbps: self.carried_mbps,
+            carried: self.carried,
             mbps_per_client: self.traffic.mbps_per_client(),
             hazard: if load.clients.is_some() { self.traffic.hazard(learnt.hazard.value()) } else { 0.0 },
             settled_at: self.settled_at,
@@ -357,7 +359,7 @@ impl Watch {
             load,
             capacity: Some(capacity),
             pressure,
-            carried_mbps: self.carried_mbps,
+            carried_mbps: self.carried.unseen_mbps,
             evidence,
             windows: self.windows,
             coarse: self.targets.iter().any(|target| target.coarse),

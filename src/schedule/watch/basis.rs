@@ -2,6 +2,7 @@
 
 use super::WatchSettings;
 use crate::schedule::booking::{ELASTIC, LineUpdate, status};
+use crate::schedule::carry::Carried;
 use crate::schedule::health;
 use crate::schedule::load::Resource;
 use crate::schedule::node::Node;
@@ -16,14 +17,16 @@ const FLOOR: [Resource; 4] = [Resource::Memory, Resource::DiskBusy, Resource::Di
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Basis {
-    /// What the node must be taken to send, Mbit/s.
-    pub(super) estimate_mbps: Option<f64>,
+    /// Egress as measured, Mbit/s.
+    pub(super) rate_mbps: Option<f64>,
+    /// What the clients at the end of the window are taken to need, Mbit/s; `None`: they do not tell.
+    pub(super) by_clients_mbps: Option<f64>,
     /// What one Mbit/s takes of each elastic resource, in the unit of its limit.
     pub(super) cost: [f64; ELASTIC],
     /// As measured.
     pub(super) measured: Pressure,
-    /// Bookings of closed windows that the sample cannot have seen, Mbit/s.
-    pub(super) carried_mbps: f64,
+    /// Bookings of closed windows that the sample cannot have seen.
+    pub(super) carried: Carried,
     /// What one client has been seen to need, Mbit/s.
     pub(super) mbps_per_client: f64,
     /// Viewers that leave, per viewer and second.
@@ -46,20 +49,22 @@ impl Basis {
         let staying = self.settled_at.map_or(1.0, |settled| {
             traffic::staying(self.hazard, now.since_s(settled), settings.interval_s())
         });
+        let estimate_mbps = self.estimate_mbps(kappa);
+        let carried_mbps = self.carried.unseen_mbps;
         let mut update = LineUpdate {
             status: self.status,
-            carried_mbps: single(self.carried_mbps),
+            carried_mbps: single(carried_mbps),
             mbps_per_client: single(self.mbps_per_client),
-            estimate_mbps: single(self.estimate_mbps.unwrap_or(0.0) * staying),
+            estimate_mbps: single(estimate_mbps.unwrap_or(0.0) * staying),
             ..LineUpdate::default()
         };
         for r in 0..ELASTIC {
             let slope = self.cost[r] / (pressure::limit(&node.thresholds, RESOURCES[r]) * weight[r] * ramp);
-            let measured = match (RESOURCES[r], self.estimate_mbps) {
+            let measured = match (RESOURCES[r], estimate_mbps) {
                 (Resource::Bandwidth, Some(mbps)) => slope * mbps,
                 (resource, _) => self.measured.by[resource.index()].unwrap_or(0.0) / ramp,
             };
-            update.base[r] = single(measured * staying + slope * kappa * self.carried_mbps);
+            update.base[r] = single(measured * staying + slope * kappa * carried_mbps);
             update.slope[r] = single(slope);
         }
         update.floor =
@@ -68,6 +73,14 @@ impl Basis {
             update.slope = [0.0; ELASTIC];
         }
         update
+    }
+
+    /// What the node must be taken to send, Mbit/s, the carry not counted: the rate, or what its clients need less
+    /// what the carry counts of them already.
+    fn estimate_mbps(&self, kappa: f64) -> Option<f64> {
+        let twice = kappa * (self.carried.unseen_mbps - self.carried.connecting_mbps);
+        let by_clients = self.by_clients_mbps.map_or(0.0, |mbps| mbps - twice);
+        self.rate_mbps.map(|rate| rate.max(by_clients))
     }
 }
 

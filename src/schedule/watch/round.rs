@@ -7,7 +7,7 @@ use crate::schedule::carry::CONNECT_DELAY_MS;
 use crate::schedule::inflight::Second;
 use crate::schedule::learnt::Lesson;
 use crate::schedule::reading::{Moment, Timing};
-use crate::schedule::traffic::{Flow, Traffic};
+use crate::schedule::traffic::Flow;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Round {
@@ -29,8 +29,6 @@ pub(super) struct Round {
     second: Second,
     /// The last rate came over receive time.
     coarse: bool,
-    /// Clients, mean over the last whole round; `None`: there was none.
-    mean_clients: Option<f64>,
 }
 
 /// Few answers say nothing about when in the window viewers came.
@@ -93,7 +91,6 @@ impl Round {
             seconds: rate.seconds,
             coarse: rate.coarse,
         };
-        self.mean_clients = Some(flow.mean_clients());
         Some(Lesson {
             flow,
             own,
@@ -117,13 +114,8 @@ impl Round {
         (both * older).min(self.own + self.in_flight_before)
     }
 
-    /// What the node must be taken to send, Mbit/s: `clients` are there now, and `rate_mbps` is of the last window.
-    pub(super) fn estimate_mbps(&self, traffic: &Traffic, rate_mbps: f64, clients: Option<f64>) -> f64 {
-        // Clients of the rate's own window: those at its end would count whom the carry counts already.
-        let clients = self.mean_clients.or(clients);
-        match clients.filter(|_| !self.coarse) {
-            Some(clients) => traffic.estimate_mbps(rate_mbps, clients),
-            None => rate_mbps,
-        }
+    /// Whether the last rate came over receive time.
+    pub(super) fn is_coarse(&self) -> bool {
+        self.coarse
     }
 }

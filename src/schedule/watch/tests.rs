@@ -350,14 +350,14 @@ proptest::proptest! {
                 bench.line.book(1_000, Moment(at_ms));
                 booked.push(at_ms);
             }
-            let carried_before = bench.watch.carried_mbps;
+            let carried_before = bench.watch.carried.unseen_mbps;
             let on_line_before = f64::from(bench.line.booked_mbps());
             match turn {
                 Turn::Page => { mbit += 100.0; bench.page(0, host(100.0 + end_ms as f64 / 1e3, 0.0, mbit), end_ms); }
                 Turn::Fails => { bench.fail(0, refused(), end_ms); }
                 Turn::CounterReset => { mbit = 0.0; bench.page(0, host(100.0 + end_ms as f64 / 1e3, 0.0, mbit), end_ms); }
             }
-            let (carried, on_line) = (bench.watch.carried_mbps, f64::from(bench.line.booked_mbps()));
+            let (carried, on_line) = (bench.watch.carried.unseen_mbps, f64::from(bench.line.booked_mbps()));
             proptest::prop_assert!(carried >= 0.0 && on_line >= 0.0);
             // Whoever was booked in the last second before the end cannot be in any rate yet.
             proptest::prop_assert!(carried + on_line >= 1.0 - 1e-6, "{turn:?}: {carried} + {on_line} Mbit/s");
