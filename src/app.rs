@@ -77,6 +77,7 @@ pub fn open_locator(config: &Config) -> anyhow::Result<Locator> {
 pub async fn start(config: Config) -> anyhow::Result<Running> {
     let core = Core::start(&config)?;
     let front = Arc::new(Front::new(Arc::clone(&core.resolver), Arc::clone(&core.telemetry), &config.server));
+    front.guard_ops(plan::ops_token(&config)?);
     let ops = http::serve::bind_ops(&config.server)
         .with_context(|| format!("cannot listen on admin_listen {}", config.server.admin_listen))?;
     let admin_addr = ops.local_addr().context("no local address")?;
@@ -160,10 +161,10 @@ impl Core {
         let fleet = plan::fleet(nodes.clone(), config)?;
         let live = Live::new(fleet, plan::plan(config), clock.now());
         let (state, suspicions) = State::new(live, clock.clone());
-        let open = |path: &PathBuf| Arc::new(Keeper::open(path.clone(), Arc::clone(&state)));
+let open = |path: &PathBuf| Arc::new(Keeper::open(path.clone(), Arc::clone(&state)));
         let keeper = config.scheduler.state_file.as_ref().map(open);
-        let resolver = Resolver::new(Arc::clone(&state), Arc::clone(&locator), clock.unix_ms());
-        let resolver = Arc::new(resolver.with_reports(plan::token_key(config)?));
+        let resolver = Arc::new(Resolver::new(Arc::clone(&state), Arc::clone(&locator), clock.unix_ms()));
+        resolver.take_reports(plan::token_key(config)?);
         let telemetry = Arc::new(Telemetry::new());
         telemetry.configured(clock.unix_ms());
         telemetry.answers.set_domains(config.domains.iter().map(|domain| &*domain.name));

@@ -60,8 +60,8 @@ pub struct Config {
 pub struct Server {
     /// Player side; default `0.0.0.0:8080`.
     pub listen: SocketAddr,
-    /// Operators' side; default `127.0.0.1:8081`. Always loopback: whoever reaches it sees the whole
-    /// fleet, and it asks for no password yet.
+    /// Operators' side; default `127.0.0.1:8081`. Beyond loopback only with `admin_token_file`: whoever reaches it
+    /// sees the whole fleet and may take nodes out.
     pub admin_listen: SocketAddr,
     /// Peers whose client-address header is believed and who may say `ip=`; default loopback, both families.
     pub trusted_proxies: Vec<IpNet>,
@@ -69,6 +69,14 @@ pub struct Server {
     pub client_address_header: ClientAddressHeader,
     /// Player-side threads, 1…256; 0: one per core.
     pub workers: usize,
+    /// A file with the bearer token that the operators' side asks for; `None` (default): it asks for none.
+    pub admin_token_file: Option<PathBuf>,
+    /// How long a service that was told to stop still takes connections, ms, 0…60,000, so that load balancers see
+    /// its `/readyz` first; default 1 s.
+    pub drain_delay_ms: u64,
+    /// Another process may listen on the same ports, so that it can take over before this one leaves. Default false:
+    /// a second one started by mistake is told so.
+    pub reuse_port: bool,
 }
 
 /// Which header a trusted proxy uses. One, chosen by configuration: "whichever is there" can be forged.

@@ -114,6 +114,20 @@ pub struct Reloaded {
     pub outcome: Result<DatabaseInfo, GeoError>,
 }
 
+/// New settings, ready to be taken over.
+#[derive(Debug)]
+pub struct Prepared(Snapshot);
+
+// === impl Prepared ===
+
+impl Prepared {
+    /// Where an address will be, by these settings.
+    #[must_use]
+    pub fn locate(&self, ip: IpAddr) -> Located {
+        self.0.locate(canonical(ip))
+    }
+}
+
 // === impl Locator ===
 
 impl Locator {
@@ -155,15 +169,24 @@ impl Locator {
         reports
     }
 
-    /// Takes over new settings as a whole; databases whose files did not change are not read again.
+    /// Makes ready for new settings as a whole, without taking them over yet; databases whose files did not change are
+    /// not read again.
     ///
     /// # Errors
-    /// As [`Locator::open`]; then everything stays as it was.
-    pub fn reconfigure(&self, settings: &Geoip, pops: &HashMap<Box<str>, Location>) -> Result<(), GeoError> {
+    /// As [`Locator::open`].
+    pub fn prepare(
+        &self,
+        settings: &Geoip,
+        pops: &HashMap<Box<str>, Location>,
+    ) -> Result<Prepared, GeoError> {
+        Ok(Prepared(Snapshot::build(settings, pops, Some(&self.shared.snapshot.load()))?))
+    }
+
+    /// Takes over what was prepared. A database that changed on disk meanwhile is found by the next
+    /// [`Locator::reload`].
+    pub fn adopt(&self, prepared: Prepared) {
         let _one_at_a_time = self.shared.reloading.lock().unwrap_or_else(PoisonError::into_inner);
-        let snapshot = Snapshot::build(settings, pops, Some(&self.shared.snapshot.load()))?;
-        self.publish(snapshot);
-        Ok(())
+        self.publish(prepared.0);
     }
 
     /// The files behind the databases, for watching. Watch their directories: files are replaced by rename.

@@ -8,6 +8,7 @@
 //! matching, boxed futures or layers, which cost 0.5–1.2 µs each and together more than the decision itself.
 //! What layers give the other routes, the lane does inline.
 
+pub mod access;
 mod body;
 mod boundary;
 pub mod client_ip;
@@ -31,10 +32,11 @@ mod tests;
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::Router;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
+use self::access::OpsToken;
 use self::client_ip::{ClientRule, Peer};
 use crate::config;
 use crate::resolver::Resolver;
@@ -46,6 +48,8 @@ pub struct Front {
     telemetry: Arc<Telemetry>,
     /// Whom we believe about client addresses; swapped by [`Front::retrust`].
     rule: ArcSwap<ClientRule>,
+    /// What operators have to show; `None`: nothing.
+    ops_token: ArcSwapOption<OpsToken>,
 }
 
 /// Which listener a route belongs to.
@@ -101,7 +105,10 @@ pub fn router(side: Side, front: &Arc<Front>) -> Router {
     for route in ROUTES.iter().filter(|route| route.side == side) {
         router = router.route(route.path, (route.surface)(route.filter));
     }
-    let router = router.fallback(boundary::no_route).method_not_allowed_fallback(boundary::wrong_method);
+    let mut router = router.fallback(boundary::no_route).method_not_allowed_fallback(boundary::wrong_method);
+    if side == Side::Ops {
+        router = router.layer(axum::middleware::from_fn_with_state(Arc::clone(front), access::guard));
+    }
     boundary::guard(router, front).with_state(Arc::clone(front))
 }
 
@@ -111,7 +118,17 @@ impl Front {
     /// Joins what the surfaces ask.
     #[must_use]
     pub fn new(resolver: Arc<Resolver>, telemetry: Arc<Telemetry>, server: &config::Server) -> Self {
-        Self { resolver, telemetry, rule: ArcSwap::from_pointee(ClientRule::new(server)) }
+        Self {
+            resolver,
+            telemetry,
+            rule: ArcSwap::from_pointee(ClientRule::new(server)),
+            ops_token: ArcSwapOption::empty(),
+        }
+    }
+
+    /// From now on operators have to show this token; `None`: none.
+    pub fn guard_ops(&self, token: Option<OpsToken>) {
+        self.ops_token.store(token.map(Arc::new));
     }
 
     /// Takes over a reloaded configuration's trusted proxies. Connections already open keep the verdict on

@@ -19,7 +19,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use arc_swap::Guard;
+use arc_swap::{ArcSwapOption, Guard};
 use arrayvec::ArrayVec;
 
 use crate::geo::{DatabaseInfo, GeoDetail, Located, Locator, Precision};
@@ -164,7 +164,7 @@ pub struct Resolver {
     locator: Arc<Locator>,
     tickets: AtomicU64,
     /// Whose reports of measured times are taken; `None`: nobody's.
-    reports: Option<TokenKey>,
+    reports: ArcSwapOption<TokenKey>,
 }
 
 // === impl Resolver ===
@@ -173,7 +173,7 @@ impl Resolver {
     /// A resolver over what all tasks share. `seed` sets where turns and dice begin, so that replicas differ.
     #[must_use]
     pub fn new(state: Arc<State>, locator: Arc<Locator>, seed: u64) -> Self {
-        Self { state, locator, tickets: AtomicU64::new(seed), reports: None }
+        Self { state, locator, tickets: AtomicU64::new(seed), reports: ArcSwapOption::empty() }
     }
 
     /// Answers a question and books the viewer.

@@ -5,6 +5,8 @@
 #[path = "support/lib.rs"]
 mod support;
 
+#[path = "blackbox/access.rs"]
+mod access;
 #[path = "blackbox/closed_loop.rs"]
 mod closed_loop;
 #[path = "blackbox/config_cli.rs"]

@@ -6,6 +6,7 @@ use anyhow::Context;
 
 use crate::config::Config;
 use crate::geo::{Located, Locator, Precision};
+use crate::http::access::OpsToken;
 use crate::resolver::TokenKey;
 use crate::schedule::fleet::{DomainSpec, Fleet, FleetError, PoolSpec};
 use crate::schedule::node::Node;
@@ -77,6 +78,17 @@ pub(super) fn token_key(config: &Config) -> anyhow::Result<Option<TokenKey>> {
     match TokenKey::new(&secret) {
         Some(key) => Ok(Some(key)),
         None => anyhow::bail!("scheduler.rtt_secret_file: {} has fewer than 16 bytes", path.display()),
+    }
+}
+
+/// The token of a configuration's `admin_token_file`; `None`: there is none.
+pub(super) fn ops_token(config: &Config) -> anyhow::Result<Option<OpsToken>> {
+    let Some(path) = &config.server.admin_token_file else { return Ok(None) };
+    let file = std::fs::read(path)
+        .with_context(|| format!("server.admin_token_file: cannot read {}", path.display()))?;
+    match OpsToken::new(&file) {
+        Ok(token) => Ok(Some(token)),
+        Err(error) => anyhow::bail!("server.admin_token_file: {} {error}", path.display()),
     }
 }
 

@@ -54,7 +54,7 @@ struct Draft<'a> {
 /// Relative paths in the file start from `folder`.
 pub(super) fn config(table: &DeTable<'_>, folder: &Path, report: &Report) -> Config {
     let draft = Section::file(table, report, |file| Draft {
-        server: file.table("server", server::read),
+        server: file.table("server", |section| server::read(section, folder)),
         geoip: file.table("geoip", |section| geoip::read(section, folder)),
         scrape: file.table("scrape", scrape::read),
         layer: file.table("thresholds", thresholds::read),

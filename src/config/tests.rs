@@ -48,6 +48,9 @@ fn shortest_file_has_the_documented_defaults() {
         trusted_proxies: vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()],
         client_address_header: ClientAddressHeader::XForwardedFor,
         workers: 0,
+        admin_token_file: None,
+        drain_delay_ms: 1_000,
+        reuse_port: false,
     };
     assert_eq!(config.server, server);
     assert_eq!(config.geoip, Geoip::default());

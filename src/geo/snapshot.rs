@@ -51,7 +51,8 @@ impl Snapshot {
         let rules = Rules::new(&settings.overrides, pops)?;
         let open = |path: &Path| {
             let known = before.into_iter().flat_map(|snapshot| &snapshot.databases);
-            match known.into_iter().find(|db| db.path() == Some(path) && db.is_current()) {
+            let wanted = Some(path).filter(|path| path.as_os_str() != BUILT_IN);
+            match known.into_iter().find(|db| db.path() == wanted && db.is_current()) {
                 Some(database) => Ok(Arc::clone(database)),
                 None if path.as_os_str() == BUILT_IN => Database::built_in().map(Arc::new),
                 None => Database::open(path).map(Arc::new),

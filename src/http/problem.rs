@@ -41,6 +41,8 @@ pub enum Slug {
     NoAddress,
     /// A page of another host asks for a change.
     CrossOrigin,
+    /// The ops side asks for a token, and this is not it.
+    Unauthorized,
     /// The token of a report has expired, is of another network or not ours.
     BadToken,
     /// The path is served, but not by this method.
@@ -101,7 +103,7 @@ struct Wire<'a> {
 
 impl Slug {
     /// The closed set.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::BadRequest,
         Self::MissingParameter,
         Self::InvalidParameter,
@@ -110,6 +112,7 @@ impl Slug {
         Self::UnknownNode,
         Self::NoAddress,
         Self::CrossOrigin,
+        Self::Unauthorized,
         Self::BadToken,
         Self::MethodNotAllowed,
         Self::UnsupportedMediaType,
@@ -155,6 +158,7 @@ impl Slug {
             Self::UnsupportedMediaType => {
                 ("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "Media type is not supported")
             }
+            Self::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED, "Token is missing or wrong"),
             Self::BadToken => ("bad-token", StatusCode::FORBIDDEN, "Token is not accepted"),
             Self::MethodNotAllowed => {
                 ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "Method is not allowed")

@@ -41,6 +41,7 @@ pub(super) fn server() -> Server {
         trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()],
         client_address_header: ClientAddressHeader::XForwardedFor,
         workers: 2,
+        ..Server::default()
     }
 }
 

@@ -95,7 +95,9 @@ impl Resolver {
 
     /// That of [`Resolver::for_tests`], taking reports of measured times.
     pub(crate) fn for_tests_with_reports() -> Self {
-        Self::for_tests().with_reports(super::TokenKey::new(b"a secret of the tests"))
+        let resolver = Self::for_tests();
+        resolver.take_reports(super::TokenKey::new(b"a secret of the tests"));
+        resolver
     }
 
     /// A fleet with exporters of which no page has come yet.

@@ -1,6 +1,7 @@
 //! Measured round-trip times: who may report them, and what is kept of a report.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
@@ -26,22 +27,22 @@ pub enum ReportRefusal {
 // === impl Resolver ===
 
 impl Resolver {
-    /// Takes reports of measured times from those who show a token of this key; `None`: from nobody.
-    #[must_use]
-    pub fn with_reports(self, key: Option<TokenKey>) -> Self {
-        Self { reports: key, ..self }
+    /// From now on takes reports of measured times from those who show a token of this key; `None`: from nobody.
+    pub fn take_reports(&self, key: Option<TokenKey>) {
+        self.reports.store(key.map(Arc::new));
     }
 
     /// Whether reports are taken.
     #[must_use]
     pub fn takes_reports(&self) -> bool {
-        self.reports.is_some()
+        self.reports.load().is_some()
     }
 
     /// A token with which this client may report; `None`: reports are not taken.
     #[must_use]
     pub fn report_token(&self, client: IpAddr) -> Option<String> {
-        let key = self.reports.as_ref()?;
+        let key = self.reports.load();
+        let key = key.as_ref()?;
         Some(key.issue(network(client), self.state.clock().unix_ms() / 1_000))
     }
 
@@ -57,7 +58,8 @@ impl Resolver {
         token: &str,
         times: &[(IpAddr, f32)],
     ) -> Result<usize, ReportRefusal> {
-        let key = self.reports.as_ref().ok_or(ReportRefusal::Off)?;
+        let key = self.reports.load();
+        let key = key.as_ref().ok_or(ReportRefusal::Off)?;
         let network = network(client);
         if !key.verify(token, network, self.state.clock().unix_ms() / 1_000) {
             return Err(ReportRefusal::BadToken);
@@ -84,7 +86,7 @@ impl Resolver {
 
     /// What a client's network has measured, if that is asked for and there is something.
     pub(super) fn measured(&self, client: IpAddr, now: Moment) -> Option<RttRow> {
-        self.reports.as_ref()?;
+        self.reports.load().as_ref()?;
         self.state.rtts().row(network(client), now)
     }
 }

@@ -1,22 +1,29 @@
 //! `[server]`: listeners and whom we trust.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use toml::Spanned;
 
 use crate::config::raw::Section;
-use crate::config::values::{integer, network, socket_address, word};
+use crate::config::values::{duration, integer, network, socket_address, switch, text, word};
 use crate::config::{ClientAddressHeader, Server};
 
 /// Most player-side threads.
 const MOST_WORKERS: u32 = 256;
+/// Longest time between "not ready" and the last connection accepted, ms: supervisors kill after 90 s.
+const MOST_DRAIN_MS: u64 = 60_000;
 
-pub(super) fn read(section: &mut Section<'_>) -> Server {
+/// A relative path starts from `folder`.
+pub(super) fn read(section: &mut Section<'_>, folder: &Path) -> Server {
     let default = Server::default();
     let listen = section.get("listen", socket_address);
     let admin_listen = section.get("admin_listen", socket_address);
-    check_listeners(section, listen.as_ref(), admin_listen.as_ref(), &default);
+    let admin_token_file = section.get("admin_token_file", text);
+    // One that is there and wrong was reported already: the token is not missing.
+    let is_guarded = admin_token_file.is_some() || section.has("admin_token_file");
+    check_listeners(section, listen.as_ref(), admin_listen.as_ref(), is_guarded, &default);
     let proxies = section.list("trusted_proxies", network).map(Spanned::into_inner);
     let headers = word(&ClientAddressHeader::ALL, ClientAddressHeader::as_str);
     Server {
@@ -30,24 +37,29 @@ pub(super) fn read(section: &mut Section<'_>) -> Server {
             headers,
         ),
         workers: section.get_or("workers", 0, integer(0..=MOST_WORKERS)) as usize,
+        admin_token_file: admin_token_file.map(|path| folder.join(path.into_inner())),
+        drain_delay_ms: section.get_or("drain_delay", default.drain_delay_ms, duration(0..=MOST_DRAIN_MS)),
+        reuse_port: section.get_or("reuse_port", default.reuse_port, switch),
     }
 }
 
-/// The operators' side stays on loopback, and the two sides need a socket each.
+/// The operators' side stays on loopback unless it asks for a token, and the two sides need a socket each.
 fn check_listeners(
     section: &Section<'_>,
     listen: Option<&Spanned<SocketAddr>>,
     admin_listen: Option<&Spanned<SocketAddr>>,
+    is_guarded: bool,
     default: &Server,
 ) {
     let report = section.report();
     let admin = admin_listen.map_or(default.admin_listen, |admin| *admin.get_ref());
-    if let Some(span) = admin_listen.map(Spanned::span).filter(|_| !admin.ip().to_canonical().is_loopback()) {
+    let is_open = !is_guarded && !admin.ip().to_canonical().is_loopback();
+    if let Some(span) = admin_listen.map(Spanned::span).filter(|_| is_open) {
         report.error(
             &span,
             format!(
                 "admin_listen: {admin} can be reached from outside, and whoever reaches it sees the whole fleet: \
-                 expected a loopback address such as \"127.0.0.1:{}\"",
+                 expected admin_token_file beside it, or a loopback address such as \"127.0.0.1:{}\"",
                 admin.port()
             ),
         );
@@ -107,6 +119,9 @@ impl Default for Server {
             trusted_proxies: vec![IpNet::V4(v4), IpNet::V6(v6)],
             client_address_header: ClientAddressHeader::default(),
             workers: 0,
+            admin_token_file: None,
+            drain_delay_ms: 1_000,
+            reuse_port: false,
         }
     }
 }

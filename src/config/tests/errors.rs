@@ -60,8 +60,8 @@ fn unknown_keys_are_named_with_what_was_meant() {
             ("litsen", "unknown key `litsen` in [server]; did you mean `listen`?"),
             (
                 "foo",
-                "unknown key `foo` in [server]; it has listen, admin_listen, trusted_proxies, \
-             client_address_header or workers",
+                "unknown key `foo` in [server]; it has listen, admin_listen, admin_token_file, \
+             trusted_proxies, client_address_header, workers, drain_delay or reuse_port",
             ),
         ],
     );
@@ -71,15 +71,6 @@ fn unknown_keys_are_named_with_what_was_meant() {
         &[("lon", "unknown key `lon` in `default_location`; it has latitude or longitude")],
     );
     check_node("media = { rtpm = 1935 }", &[("rtpm", "unknown key `rtpm` in [media]; did you mean `rtmp`?")]);
-    // For a later version: until then the admin side stays on loopback.
-    check_top(
-        "[server]\nadmin_token_file = \"x\"",
-        &[(
-            "admin_token_file",
-            "unknown key `admin_token_file` in [server]; it has listen, admin_listen, trusted_proxies, \
-         client_address_header or workers",
-        )],
-    );
 }
 
 #[test]

@@ -197,7 +197,7 @@ fn twelve_mistakes_are_shown_in_one_run() {
     2 | listen = "8080"
       |          ^^^^^^
 
-    error: admin_listen: 0.0.0.0:8081 can be reached from outside, and whoever reaches it sees the whole fleet: expected a loopback address such as "127.0.0.1:8081"
+    error: admin_listen: 0.0.0.0:8081 can be reached from outside, and whoever reaches it sees the whole fleet: expected admin_token_file beside it, or a loopback address such as "127.0.0.1:8081"
      --> nearcast.toml:3:16
       |
     3 | admin_listen = "0.0.0.0:8081"

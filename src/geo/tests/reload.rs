@@ -73,16 +73,17 @@ fn new_settings_replace_everything_or_nothing() {
     let served = Served::new("city-nested.mmdb");
     let mut settings = Geoip { databases: vec![served.file()], ..Geoip::default() };
     settings.overrides = vec![moved("81.2.69.0/24", place(1.0, 2.0))];
-    served.locator.reconfigure(&settings, &HashMap::new()).unwrap();
+    served.locator.adopt(served.locator.prepare(&settings, &HashMap::new()).unwrap());
     check(&served.locator, "81.2.69.142", Some((1.0, 2.0)), Precision::Override, "");
 
     let broken = Geoip { databases: vec![fixture("asn-only.mmdb")], ..Geoip::default() };
-    assert!(served.locator.reconfigure(&broken, &HashMap::new()).is_err());
+    assert!(served.locator.prepare(&broken, &HashMap::new()).is_err());
     check(&served.locator, "81.2.69.142", Some((1.0, 2.0)), Precision::Override, "");
 
     // An unchanged file is not read again, so its readers share the one copy.
     let before = served.locator.shared.snapshot.load_full();
-    served.locator.reconfigure(&Geoip { overrides: vec![], ..settings }, &HashMap::new()).unwrap();
+    let settings = Geoip { overrides: vec![], ..settings };
+    served.locator.adopt(served.locator.prepare(&settings, &HashMap::new()).unwrap());
     let after = served.locator.shared.snapshot.load_full();
     assert!(Arc::ptr_eq(&before.databases[0], &after.databases[0]));
     check(&served.locator, "81.2.69.142", Some((51.5142, -0.0931)), Precision::City, "GB");

@@ -16,7 +16,7 @@ fn listeners_are_addresses_and_the_admin_side_stays_on_loopback() {
         &[(
             "\"[::]:8081\"",
             "admin_listen: [::]:8081 can be reached from outside, and whoever reaches it sees the whole fleet: \
-         expected a loopback address such as \"127.0.0.1:8081\"",
+         expected admin_token_file beside it, or a loopback address such as \"127.0.0.1:8081\"",
         )],
     );
 }
