@@ -20,7 +20,7 @@ PROGRAMS := \
     promtool:prometheus \
     wrk:wrk
 
-.PHONY: help run test $(STAGES) fmt bench deny simulate-table
+.PHONY: help run test $(STAGES) fmt bench soak deny simulate-table
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -112,6 +112,10 @@ unit: ## Unit and black-box tests.
 
 bench: ## Measure; see benches/.
 	$(CARGO) bench --locked --all-features
+
+soak: ## Ten thousand reloads under load, optimised (some minutes); the everyday run has three hundred.
+	NEARCAST_SOAK_RELOADS=10000 $(CARGO) test --profile sim --locked --test blackbox -- --exact --nocapture \
+	    reload::reloads_under_load_fail_no_question_and_keep_the_memory
 
 deny: ## What cargo-deny says of licences, bans and sources; tests/licences.rs is the everyday check.
 	@$(CARGO) deny --version >/dev/null 2>&1 || {

@@ -5,10 +5,12 @@
 
 mod memory;
 mod plan;
+mod reload;
+mod watch;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +18,8 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::memory::Keeper;
+use self::reload::Reloader;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::geo::Locator;
@@ -25,11 +29,9 @@ use crate::scrape::Scraper;
 use crate::state::{Live, Observer, State};
 use crate::telemetry::{CountedObserver, Telemetry};
 
-use self::memory::Keeper;
-
-/// How often databases are looked at for a change. A handful of `stat` calls, and they work on every file
-/// system, where change notices do not (network mounts, container volumes swapped by symlink).
-const DATABASE_CHECK: Duration = Duration::from_secs(2);
+/// How often the configuration, keys and databases are looked at for a change. A handful of `stat` calls, and they
+/// work on every file system, where change notices do not (network mounts, container volumes swapped by symlink).
+const FILE_CHECK: Duration = Duration::from_secs(2);
 /// How often nodes are looked at for evidence that has aged.
 const SWEEP: Duration = Duration::from_secs(1);
 /// How long requests under way may take when the service stops.
@@ -55,6 +57,7 @@ struct Core {
     locator: Arc<Locator>,
     resolver: Arc<Resolver>,
     telemetry: Arc<Telemetry>,
+    scraper: Arc<Scraper>,
     /// What outlives a restart; `None`: nothing is to.
     keeper: Option<Arc<Keeper>>,
     cancel: CancellationToken,
@@ -70,14 +73,17 @@ pub fn open_locator(config: &Config) -> anyhow::Result<Locator> {
     Ok(Locator::open(&config.geoip, &pops)?)
 }
 
-/// Starts the service.
+/// Starts the service. `file` is where the configuration comes from and will be read again; `None`: never.
 ///
 /// # Errors
-/// A database that cannot be used, or an address that cannot be bound.
-pub async fn start(config: Config) -> anyhow::Result<Running> {
+/// A database or key that cannot be used, or an address that cannot be bound.
+pub async fn start(config: Config, file: Option<&Path>) -> anyhow::Result<Running> {
     let core = Core::start(&config)?;
     let front = Arc::new(Front::new(Arc::clone(&core.resolver), Arc::clone(&core.telemetry), &config.server));
     front.guard_ops(plan::ops_token(&config)?);
+    if let Some(file) = file {
+        core.reload_on_demand(Arc::new(Reloader::new(file, &config, &core, &front)), &front)?;
+    }
     let ops = http::serve::bind_ops(&config.server)
         .with_context(|| format!("cannot listen on admin_listen {}", config.server.admin_listen))?;
     let admin_addr = ops.local_addr().context("no local address")?;
@@ -157,42 +163,40 @@ impl Core {
     fn start(config: &Config) -> anyhow::Result<Self> {
         let clock = Clock::system();
         let locator = Arc::new(open_locator(config)?);
-        let nodes = plan::locate(config.nodes.clone(), &locator);
+        let nodes = plan::locate(config.nodes.clone(), |ip| locator.locate(ip));
         let fleet = plan::fleet(nodes.clone(), config)?;
         let live = Live::new(fleet, plan::plan(config), clock.now());
         let (state, suspicions) = State::new(live, clock.clone());
-let open = |path: &PathBuf| Arc::new(Keeper::open(path.clone(), Arc::clone(&state)));
+        let open = |path: &PathBuf| Arc::new(Keeper::open(path.clone(), Arc::clone(&state)));
         let keeper = config.scheduler.state_file.as_ref().map(open);
         let resolver = Arc::new(Resolver::new(Arc::clone(&state), Arc::clone(&locator), clock.unix_ms()));
         resolver.take_reports(plan::token_key(config)?);
         let telemetry = Arc::new(Telemetry::new());
         telemetry.configured(clock.unix_ms());
         telemetry.answers.set_domains(config.domains.iter().map(|domain| &*domain.name));
+        let cancel = CancellationToken::new();
+        let observer = Arc::clone(&state) as Arc<dyn Observer>;
+        let observer = Arc::new(CountedObserver::new(Arc::clone(&telemetry), observer));
+        let scraper = Scraper::start(&nodes, config.scrape, clock.clone(), observer, cancel.clone());
         let core = Self {
             clock,
             state,
             locator,
             resolver,
             telemetry,
+            scraper: Arc::new(scraper),
             keeper,
-            cancel: CancellationToken::new(),
+            cancel,
             tasks: TaskTracker::new(),
         };
-        core.feed(&nodes, config, suspicions);
+        core.feed(suspicions);
         Ok(core)
     }
 
-    /// Starts everything that tells the core what is true.
-    fn feed(
-        &self,
-        nodes: &[crate::schedule::node::Node],
-        config: &Config,
-        mut suspicions: tokio::sync::mpsc::Receiver<Box<str>>,
-    ) {
-        let state = Arc::clone(&self.state) as Arc<dyn Observer>;
-        let observer = Arc::new(CountedObserver::new(Arc::clone(&self.telemetry), state));
-        let scraper = Scraper::start(nodes, config.scrape, self.clock.clone(), observer, self.cancel.clone());
+    /// Starts everything that tells the core what is true, beside the scraper.
+    fn feed(&self, mut suspicions: tokio::sync::mpsc::Receiver<Box<str>>) {
         self.spawn(self.clock.clone().run_ticker());
+        let scraper = Arc::clone(&self.scraper);
         self.spawn(async move {
             while let Some(node) = suspicions.recv().await {
                 scraper.rescrape(&node);
@@ -208,11 +212,30 @@ let open = |path: &PathBuf| Arc::new(Keeper::open(path.clone(), Arc::clone(&stat
             }));
         }
         let locator = Arc::clone(&self.locator);
-        self.spawn(every(DATABASE_CHECK, move || {
+        self.spawn(every(FILE_CHECK, move || {
             // Reading tens of megabytes would hold up this runtime's other tasks.
             let locator = Arc::clone(&locator);
             tokio::task::spawn_blocking(move || report_reload(&locator));
         }));
+    }
+
+    /// Reloads on SIGHUP, on `POST /-/reload` and when a file has changed.
+    fn reload_on_demand(&self, reloader: Arc<Reloader>, front: &Front) -> anyhow::Result<()> {
+        let by_operators = Arc::clone(&reloader);
+        front.reload_by(Arc::new(move || {
+            let reloader = Arc::clone(&by_operators);
+            Box::pin(async move { reloader.reload("POST /-/reload").await })
+        }));
+        let mut hangups = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
+        let by_signal = Arc::clone(&reloader);
+        self.spawn(async move {
+            while hangups.recv().await.is_some() {
+                // What is wrong has been said and counted there.
+                let _ = by_signal.reload("SIGHUP").await;
+            }
+        });
+        self.spawn(watch::reload_changed(reloader, FILE_CHECK));
+        Ok(())
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

@@ -188,7 +188,7 @@ fn serve(path: &Path, log_json: bool) -> Result<(), Failure> {
     telemetry::init_logs(log_json);
     let config = load(path)?;
     block_on(async {
-        let running = app::start(config).await?;
+        let running = app::start(config, Some(path)).await?;
         app::stop_signal().await?;
         running.shutdown().await;
         Ok(())

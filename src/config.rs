@@ -71,12 +71,6 @@ pub struct Server {
     pub workers: usize,
     /// A file with the bearer token that the operators' side asks for; `None` (default): it asks for none.
     pub admin_token_file: Option<PathBuf>,
-    /// How long a service that was told to stop still takes connections, ms, 0…60,000, so that load balancers see
-    /// its `/readyz` first; default 1 s.
-    pub drain_delay_ms: u64,
-    /// Another process may listen on the same ports, so that it can take over before this one leaves. Default false:
-    /// a second one started by mistake is told so.
-    pub reuse_port: bool,
 }
 
 /// Which header a trusted proxy uses. One, chosen by configuration: "whichever is there" can be forged.

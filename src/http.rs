@@ -23,6 +23,7 @@ mod openapi;
 mod probes;
 pub mod problem;
 mod query;
+pub mod reload;
 mod resolve;
 mod rtt;
 pub mod serve;
@@ -38,6 +39,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use self::access::OpsToken;
 use self::client_ip::{ClientRule, Peer};
+use self::reload::Reload;
 use crate::config;
 use crate::resolver::Resolver;
 use crate::telemetry::Telemetry;
@@ -50,6 +52,8 @@ pub struct Front {
     rule: ArcSwap<ClientRule>,
     /// What operators have to show; `None`: nothing.
     ops_token: ArcSwapOption<OpsToken>,
+    /// What `POST /-/reload` calls; `None`: there is nothing to reload.
+    reload: ArcSwapOption<Reload>,
 }
 
 /// Which listener a route belongs to.
@@ -89,6 +93,7 @@ pub static ROUTES: &[Route] = &[
     Route::ops(   "POST",    "/nodes/{id}/drain",         |post| on(post, drain::drain)),
     Route::ops(   "POST",    "/nodes/{id}/undrain",       |post| on(post, drain::undrain)),
     Route::ops(   "GET",     "/nodes/{id}/drain-preview", |get| on(get, drain::preview)),
+    Route::ops(   "POST",    "/-/reload",     |post| on(post, reload::reload)),
     Route::ops(   "GET",     "/explain",      |get| on(get, explain::show)),
     Route::ops(   "GET",     "/geo",          |get| on(get, geo::show)),
     Route::ops(   "GET",     "/metrics",      |get| on(get, metrics::show)),
@@ -123,12 +128,18 @@ impl Front {
             telemetry,
             rule: ArcSwap::from_pointee(ClientRule::new(server)),
             ops_token: ArcSwapOption::empty(),
+            reload: ArcSwapOption::empty(),
         }
     }
 
     /// From now on operators have to show this token; `None`: none.
     pub fn guard_ops(&self, token: Option<OpsToken>) {
         self.ops_token.store(token.map(Arc::new));
+    }
+
+    /// From now on operators may reload, by this.
+    pub fn reload_by(&self, reload: Reload) {
+        self.reload.store(Some(Arc::new(reload)));
     }
 
     /// Takes over a reloaded configuration's trusted proxies. Connections already open keep the verdict on

@@ -44,6 +44,7 @@ pub struct Telemetry {
     rtt_unknown: Counter,
     reloads: ByLabel<Counter>,
     reloaded_at: Gauge,
+    reload_good: Gauge,
     registry: Registry,
 }
 
@@ -99,6 +100,10 @@ impl Telemetry {
         let unit = Unit::Seconds;
         registry.register_with_unit("config_last_reload_success_timestamp", help, unit, reloaded_at.clone());
 
+        let reload_good = Gauge::default();
+        let help = "Whether the last attempt to reload was taken over: 1 or 0; 1 before the first";
+        registry.register("config_last_reload_successful", help, reload_good.clone());
+
         let build: ByLabel<Gauge> = ByLabel::default();
         build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
         registry.register("build_info", "Version of this process; always 1", build);
@@ -114,6 +119,7 @@ impl Telemetry {
             rtt_unknown,
             reloads,
             reloaded_at,
+            reload_good,
             registry,
         }
     }
@@ -144,6 +150,7 @@ impl Telemetry {
 
     /// The service starts with a configuration, at this Unix time, ms.
     pub fn configured(&self, unix_ms: u64) {
+        self.reload_good.set(1);
         self.reloaded_at.set(i64::try_from(unix_ms / 1000).unwrap_or(i64::MAX));
     }
 
@@ -156,6 +163,7 @@ impl Telemetry {
     /// A configuration was refused.
     pub fn reload_refused(&self) {
         self.reloads.get_or_create(&[("result", "refused")]).inc();
+        self.reload_good.set(0);
     }
 
     /// Drops what is counted for nodes that are no more, so that their series end.

@@ -15,10 +15,14 @@ mod config_cli;
 mod explain;
 #[path = "blackbox/geoip.rs"]
 mod geoip;
+#[path = "blackbox/load.rs"]
+mod load;
 #[path = "blackbox/overload.rs"]
 mod overload;
 #[path = "blackbox/players.rs"]
 mod players;
+#[path = "blackbox/reload.rs"]
+mod reload;
 #[path = "blackbox/resolve.rs"]
 mod resolve;
 #[path = "blackbox/scrape_faults.rs"]

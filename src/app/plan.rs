@@ -1,11 +1,12 @@
 //! A checked configuration in the core's own words.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use anyhow::Context;
 
 use crate::config::Config;
-use crate::geo::{Located, Locator, Precision};
+use crate::geo::{Located, Precision};
 use crate::http::access::OpsToken;
 use crate::resolver::TokenKey;
 use crate::schedule::fleet::{DomainSpec, Fleet, FleetError, PoolSpec};
@@ -17,9 +18,9 @@ use crate::schedule::watch::WatchSettings;
 use crate::state::Plan;
 
 /// Gives nodes without a configured place the one of their first address that a database knows.
-pub(super) fn locate(mut nodes: Vec<Node>, locator: &Locator) -> Vec<Node> {
+pub(super) fn locate(mut nodes: Vec<Node>, where_is: impl Fn(IpAddr) -> Located) -> Vec<Node> {
     for node in nodes.iter_mut().filter(|node| node.location.is_none()) {
-        let located = node.addresses().map(|ip| locator.locate(ip)).find(|located| {
+        let located = node.addresses().map(&where_is).find(|located| {
             // The default location is where unknown *clients* are taken to be.
             matches!(located.precision, Precision::Override | Precision::City | Precision::Country)
         });

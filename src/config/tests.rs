@@ -49,8 +49,6 @@ fn shortest_file_has_the_documented_defaults() {
         client_address_header: ClientAddressHeader::XForwardedFor,
         workers: 0,
         admin_token_file: None,
-        drain_delay_ms: 1_000,
-        reuse_port: false,
     };
     assert_eq!(config.server, server);
     assert_eq!(config.geoip, Geoip::default());

@@ -80,7 +80,7 @@ fn fresh(view: impl Serialize) -> Response {
 }
 
 /// Refuses a request that a page of another host makes. Programs send no `Origin`, browsers always do.
-fn same_origin(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn same_origin(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = host.or_else(|| uri.authority().map(http::uri::Authority::as_str));
     let is_ours = |origin: &http::HeaderValue| {
@@ -99,7 +99,7 @@ fn same_origin(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// The members of the body; none of an empty one.
-async fn body(request: Request) -> Result<Map<String, Value>, Problem> {
+pub(super) async fn body(request: Request) -> Result<Map<String, Value>, Problem> {
     let is_json =
         request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(is_json);
     let bytes = axum::body::to_bytes(request.into_body(), LONGEST_BODY).await.map_err(|_| {
@@ -120,14 +120,14 @@ fn is_json(content_type: &str) -> bool {
     essence.trim().eq_ignore_ascii_case("application/json")
 }
 
-fn unknown_members(members: &Map<String, Value>, faults: &mut Vec<InvalidParam>, known: &str) {
+pub(super) fn unknown_members(members: &Map<String, Value>, faults: &mut Vec<InvalidParam>, known: &str) {
     faults.extend(members.keys().map(|name| {
         let name: String = name.chars().take(LONGEST_ECHO).collect();
         InvalidParam::new("body", format!("must not have the member {name:?}: {known}"))
     }));
 }
 
-fn verdict(faults: Vec<InvalidParam>) -> Result<(), Problem> {
+pub(super) fn verdict(faults: Vec<InvalidParam>) -> Result<(), Problem> {
     if faults.is_empty() { Ok(()) } else { Err(Problem::invalid(faults)) }
 }
 

@@ -17,6 +17,7 @@ use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
 
+use super::reload::Mistake;
 use crate::resolver::Refusal;
 
 /// The media type of every error.
@@ -51,6 +52,8 @@ pub enum Slug {
     UnsupportedMediaType,
     /// The request's URI passes 8 KiB.
     UriTooLong,
+    /// The configuration, or a file that it names, cannot be taken over.
+    InvalidConfiguration,
     /// A defect of ours.
     Internal,
     /// No node of the pool is in service.
@@ -78,6 +81,7 @@ pub struct Problem {
     invalid_params: Vec<InvalidParam>,
     retry_after_s: Option<u32>,
     readiness: Option<serde_json::Value>,
+    mistakes: Vec<Mistake>,
 }
 
 /// Marks a response that came from a [`Problem`], so that the boundary counts it and leaves it alone.
@@ -97,13 +101,15 @@ struct Wire<'a> {
     invalid_params: &'a [InvalidParam],
     #[serde(skip_serializing_if = "Option::is_none")]
     readiness: Option<&'a serde_json::Value>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    mistakes: &'a [Mistake],
 }
 
 // === impl Slug ===
 
 impl Slug {
     /// The closed set.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::BadRequest,
         Self::MissingParameter,
         Self::InvalidParameter,
@@ -117,6 +123,7 @@ impl Slug {
         Self::MethodNotAllowed,
         Self::UnsupportedMediaType,
         Self::UriTooLong,
+        Self::InvalidConfiguration,
         Self::Internal,
         Self::NoNodeAvailable,
         Self::Overloaded,
@@ -164,6 +171,9 @@ impl Slug {
                 ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "Method is not allowed")
             }
             Self::UriTooLong => ("uri-too-long", StatusCode::URI_TOO_LONG, "URI is too long"),
+            Self::InvalidConfiguration => {
+                ("invalid-configuration", StatusCode::UNPROCESSABLE_ENTITY, "Configuration is refused")
+            }
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
             Self::NoNodeAvailable => {
                 ("no-node-available", StatusCode::SERVICE_UNAVAILABLE, "No node is in service")
@@ -200,7 +210,14 @@ impl InvalidParam {
 impl Problem {
     /// A problem with its explanation.
     pub fn new(slug: Slug, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { slug, detail: detail.into(), invalid_params: Vec::new(), retry_after_s: None, readiness: None }
+        Self {
+            slug,
+            detail: detail.into(),
+            invalid_params: Vec::new(),
+            retry_after_s: None,
+            readiness: None,
+            mistakes: Vec::new(),
+        }
     }
 
     /// One or more parameters are wrong; all of them are named.
@@ -239,6 +256,12 @@ impl Problem {
         self
     }
 
+    /// Everything that is wrong with the configuration.
+    pub(super) fn with_mistakes(mut self, mistakes: Vec<Mistake>) -> Self {
+        self.mistakes = mistakes;
+        self
+    }
+
     /// What went wrong.
     #[must_use]
     pub fn slug(&self) -> Slug {
@@ -263,6 +286,7 @@ impl Problem {
             code: self.slug.as_str(),
             invalid_params: &self.invalid_params,
             readiness: self.readiness.as_ref(),
+            mistakes: &self.mistakes,
         };
         // Strings and numbers always serialise; an empty body with the right status is the honest rest.
         let body = serde_json::to_vec(&wire).unwrap_or_default();

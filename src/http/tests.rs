@@ -30,7 +30,9 @@ pub(super) fn front() -> Arc<Front> {
 fn front_of(resolver: Resolver) -> Arc<Front> {
     let telemetry = Arc::new(Telemetry::new());
     telemetry.answers.set_domains(["live.example.com"]);
-    Arc::new(Front::new(Arc::new(resolver), telemetry, &server()))
+    let front = Front::new(Arc::new(resolver), telemetry, &server());
+    front.reload_by(Arc::new(|| Box::pin(std::future::ready(Ok(Default::default())))));
+    Arc::new(front)
 }
 
 /// Loopback is a trusted proxy, ports are free ones.

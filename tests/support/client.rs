@@ -58,7 +58,15 @@ pub(crate) async fn get_with(url: &str, headers: &[(&str, &str)]) -> Result<Repl
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let response = request.send().await?;
+    whole(request.send().await?).await
+}
+
+/// `POST` without a body.
+pub(crate) async fn post(url: &str) -> Result<Reply, reqwest::Error> {
+    whole(client().post(url).send().await?).await
+}
+
+async fn whole(response: reqwest::Response) -> Result<Reply, reqwest::Error> {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     Ok(Reply { status, headers, body: response.text().await? })
 }

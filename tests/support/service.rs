@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::client::{Reply, eventually, get};
+use super::client::{Reply, eventually, get, post};
 
 /// How long the service may take until its listeners are bound.
 const LISTEN_LIMIT: Duration = Duration::from_secs(20);
@@ -122,6 +122,28 @@ impl Service {
             async move { status }
         })
         .await
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Memory it has in use, KiB.
+    pub(crate) fn rss_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
+    /// Writes another file beside the configuration.
+    pub(crate) fn write(&self, name: &str, content: &str) {
+        std::fs::write(self.folder.path().join(name), content).unwrap();
+    }
+
+    /// `POST /-/reload`.
+    pub(crate) async fn reload(&self) -> Reply {
+        post(&self.admin_url("/-/reload")).await.unwrap()
     }
 
     /// Everything it has written so far.

@@ -7,13 +7,11 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use toml::Spanned;
 
 use crate::config::raw::Section;
-use crate::config::values::{duration, integer, network, socket_address, switch, text, word};
+use crate::config::values::{integer, network, socket_address, text, word};
 use crate::config::{ClientAddressHeader, Server};
 
 /// Most player-side threads.
 const MOST_WORKERS: u32 = 256;
-/// Longest time between "not ready" and the last connection accepted, ms: supervisors kill after 90 s.
-const MOST_DRAIN_MS: u64 = 60_000;
 
 /// A relative path starts from `folder`.
 pub(super) fn read(section: &mut Section<'_>, folder: &Path) -> Server {
@@ -38,8 +36,6 @@ pub(super) fn read(section: &mut Section<'_>, folder: &Path) -> Server {
         ),
         workers: section.get_or("workers", 0, integer(0..=MOST_WORKERS)) as usize,
         admin_token_file: admin_token_file.map(|path| folder.join(path.into_inner())),
-        drain_delay_ms: section.get_or("drain_delay", default.drain_delay_ms, duration(0..=MOST_DRAIN_MS)),
-        reuse_port: section.get_or("reuse_port", default.reuse_port, switch),
     }
 }
 
@@ -120,8 +116,6 @@ impl Default for Server {
             client_address_header: ClientAddressHeader::default(),
             workers: 0,
             admin_token_file: None,
-            drain_delay_ms: 1_000,
-            reuse_port: false,
         }
     }
 }

@@ -1,0 +1,233 @@
+//! Another configuration takes over: everything is prepared first, then all of it is swapped.
+//!
+//! *What it decides*: what a reload is made of. Each part is a [`Reloadable`]: `prepare` does all that can fail
+//! (reading files, building tables) and touches nothing in force; the [`Swap`] it hands back cannot fail. Only when
+//! every part is prepared are the swaps made, one right after the other, so a mistake anywhere changes nothing
+//! anywhere, and all parts' mistakes are said at once. Whatever can be changed without a restart and is not yet in
+//! [`Reloader::new`]'s list (certificates, signing keys, limits) joins by one more line there.
+//!
+//! *Limits*: one reload at a time. A question that is under way while the swaps are made may be located by the new
+//! databases and decided on the old fleet; that lasts for microseconds.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use super::{Core, plan};
+use crate::clock::Clock;
+use crate::config::{Config, ConfigErrors, Server};
+use crate::http::Front;
+use crate::http::reload::{Mistake, NotReloaded, Reloaded};
+use crate::scrape::Scraper;
+use crate::state::{Live, State};
+use crate::telemetry::Telemetry;
+
+/// What is left to do when everything has been prepared.
+pub(super) type Swap = Box<dyn FnOnce() + Send>;
+
+/// A part of the service that can take over another configuration.
+pub(super) trait Reloadable: Send + Sync + 'static {
+    /// Does all that can fail, and changes nothing that is in force. May block: it reads files.
+    ///
+    /// # Errors
+    /// What is wrong, naming key and file.
+    fn prepare(&self, next: &Config) -> anyhow::Result<Swap>;
+}
+
+/// Reloads on whoever's word.
+pub(super) struct Reloader {
+    path: PathBuf,
+    parts: Arc<[Box<dyn Reloadable>]>,
+    /// What the service was started with, for what cannot be changed under it.
+    started: Fixed,
+    clock: Clock,
+    telemetry: Arc<Telemetry>,
+    /// Held for the whole of a reload; inside: the files that the configuration in force rests on.
+    files: Mutex<Vec<PathBuf>>,
+}
+
+/// Settings that count only at a start.
+struct Fixed {
+    server: Server,
+    state_file: Option<PathBuf>,
+}
+
+/// Where clients are, who there is, and who is scraped: these have to agree, so they are one part.
+struct Fleet {
+    locator: Arc<crate::geo::Locator>,
+    state: Arc<State>,
+    scraper: Arc<Scraper>,
+    telemetry: Arc<Telemetry>,
+}
+
+/// Keys and whom we trust.
+struct Trust {
+    resolver: Arc<crate::resolver::Resolver>,
+    front: Arc<Front>,
+}
+
+// === impl Reloader ===
+
+impl Reloader {
+    /// A reloader of this file for a service that was started with `config`.
+    pub(super) fn new(path: &Path, config: &Config, core: &Core, front: &Arc<Front>) -> Self {
+        let fleet = Fleet {
+            locator: Arc::clone(&core.locator),
+            state: Arc::clone(&core.state),
+            scraper: Arc::clone(&core.scraper),
+            telemetry: Arc::clone(&core.telemetry),
+        };
+        let trust = Trust { resolver: Arc::clone(&core.resolver), front: Arc::clone(front) };
+        Self {
+            path: path.to_owned(),
+            parts: Arc::new([Box::new(fleet) as Box<dyn Reloadable>, Box::new(trust)]),
+            started: Fixed::of(config),
+            clock: core.clock.clone(),
+            telemetry: Arc::clone(&core.telemetry),
+            files: Mutex::new(files(path, config)),
+        }
+    }
+
+    /// Takes over the file as it is now. What becomes of it is said in the log and counted, whoever asked.
+    ///
+    /// # Errors
+    /// All that is wrong; then nothing has changed.
+    pub(super) async fn reload(&self, because: &str) -> Result<Reloaded, NotReloaded> {
+        let mut files_in_force = self.files.lock().await;
+        let (path, parts) = (self.path.clone(), Arc::clone(&self.parts));
+        let prepared = tokio::task::spawn_blocking(move || prepare(&path, &parts)).await;
+        let prepared =
+            prepared.unwrap_or_else(|panic| Err(NotReloaded::of(vec![format!("our side: {panic}")])));
+        let (config, swaps) = match prepared {
+            Ok(prepared) => prepared,
+            Err(refused) => {
+                self.telemetry.reload_refused();
+                let mistakes: Vec<String> = refused.mistakes.iter().map(ToString::to_string).collect();
+                let summary = &refused.summary;
+                tracing::error!(because, "configuration kept as it was: {summary}: {}", mistakes.join("; "));
+                return Err(refused);
+            }
+        };
+        for swap in swaps {
+            swap();
+        }
+        self.telemetry.reload_done(self.clock.unix_ms());
+        *files_in_force = files(&self.path, &config);
+        let restart_needed = self.started.changed(&Fixed::of(&config));
+        let (nodes, domains) = (config.nodes.len(), config.domains.len());
+        tracing::info!(because, nodes, domains, "configuration reloaded");
+        if !restart_needed.is_empty() {
+            tracing::warn!("a restart is needed for {}", restart_needed.join(", "));
+        }
+        Ok(Reloaded { nodes, domains, restart_needed })
+    }
+
+    /// The files that the configuration in force rests on, databases excepted: those have a watch of their own.
+    pub(super) async fn files(&self) -> Vec<PathBuf> {
+        self.files.lock().await.clone()
+    }
+}
+
+fn prepare(path: &Path, parts: &[Box<dyn Reloadable>]) -> Result<(Config, Vec<Swap>), NotReloaded> {
+    let config = Config::load(path).map_err(|errors| NotReloaded::from(&errors))?;
+    let (mut swaps, mut mistakes) = (Vec::new(), Vec::new());
+    for part in parts {
+        match part.prepare(&config) {
+            Ok(swap) => swaps.push(swap),
+            Err(error) => mistakes.push(format!("{error:#}")),
+        }
+    }
+    if mistakes.is_empty() { Ok((config, swaps)) } else { Err(NotReloaded::of(mistakes)) }
+}
+
+fn files(path: &Path, config: &Config) -> Vec<PathBuf> {
+    let keys = [&config.scheduler.rtt_secret_file, &config.server.admin_token_file];
+    std::iter::once(path.to_owned()).chain(keys.into_iter().flatten().cloned()).collect()
+}
+
+// === impl Fixed ===
+
+impl Fixed {
+    fn of(config: &Config) -> Self {
+        Self { server: config.server.clone(), state_file: config.scheduler.state_file.clone() }
+    }
+
+    /// The keys of those that `next` has otherwise.
+    fn changed(&self, next: &Self) -> Vec<&'static str> {
+        let changed = [
+            ("server.listen", self.server.listen != next.server.listen),
+            ("server.admin_listen", self.server.admin_listen != next.server.admin_listen),
+            ("server.workers", self.server.workers != next.server.workers),
+            ("scheduler.state_file", self.state_file != next.state_file),
+        ];
+        changed.into_iter().filter_map(|(key, changed)| changed.then_some(key)).collect()
+    }
+}
+
+// === impl NotReloaded ===
+
+impl NotReloaded {
+    /// What is wrong with files that the configuration names.
+    fn of(mistakes: Vec<String>) -> Self {
+        let count = mistakes.len();
+        let summary = format!("{count} error{} in what it names", if count == 1 { "" } else { "s" });
+        let mistakes = mistakes.into_iter().map(|message| Mistake { line: None, column: None, message });
+        Self { summary, mistakes: mistakes.collect() }
+    }
+}
+
+impl From<&ConfigErrors> for NotReloaded {
+    fn from(errors: &ConfigErrors) -> Self {
+        let mistakes = errors.errors().iter().map(|error| Mistake {
+            line: Some(error.line),
+            column: Some(error.column),
+            message: error.message.clone(),
+        });
+        Self { summary: errors.summary(), mistakes: mistakes.collect() }
+    }
+}
+
+// === impl Fleet ===
+
+impl Reloadable for Fleet {
+    fn prepare(&self, next: &Config) -> anyhow::Result<Swap> {
+        let places = self.locator.prepare(&next.geoip, &plan::pop_locations(&next.nodes))?;
+        let nodes = plan::locate(next.nodes.clone(), |ip| places.locate(ip));
+        let fleet = plan::fleet(nodes.clone(), next)?;
+        let live = Live::new(fleet, plan::plan(next), self.state.clock().now());
+        let domains: Vec<Box<str>> = next.domains.iter().map(|domain| domain.name.clone()).collect();
+        let settings = next.scrape;
+        let (locator, state) = (Arc::clone(&self.locator), Arc::clone(&self.state));
+        let (scraper, telemetry) = (Arc::clone(&self.scraper), Arc::clone(&self.telemetry));
+        Ok(Box::new(move || {
+            telemetry.answers.set_domains(domains.iter().map(|domain| &**domain));
+            locator.adopt(places);
+            state.replace(live);
+            scraper.retarget(&nodes, settings);
+            let ids: HashSet<&str> = nodes.iter().map(|node| &*node.id).collect();
+            telemetry.keep_nodes(|id| ids.contains(id));
+        }))
+    }
+}
+
+// === impl Trust ===
+
+impl Reloadable for Trust {
+    fn prepare(&self, next: &Config) -> anyhow::Result<Swap> {
+        // Both are read before either is complained of.
+        let (reports, ops) = (plan::token_key(next), plan::ops_token(next));
+        let (reports, ops) = match (reports, ops) {
+            (Err(one), Err(other)) => anyhow::bail!("{one:#}; {other:#}"),
+            (reports, ops) => (reports?, ops?),
+        };
+        let server = next.server.clone();
+        let (resolver, front) = (Arc::clone(&self.resolver), Arc::clone(&self.front));
+        Ok(Box::new(move || {
+            resolver.take_reports(reports);
+            front.retrust(&server);
+            front.guard_ops(ops);
+        }))
+    }
+}
