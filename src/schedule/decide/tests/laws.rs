@@ -1,7 +1,5 @@
 //! Laws: what holds for every fleet, whatever the formulas come to.
 
-use proptest::collection::vec;
-
 use super::*;
 use crate::schedule::booking::TIERS;
 
@@ -13,7 +11,7 @@ type Scores = Vec<(NodeIndex, f32, f32)>;
 
 fn spots(pressure: std::ops::Range<f32>) -> impl Strategy<Value = Spots> {
     let place = (-60.0..70.0f64, -180.0..180.0f64);
-    vec((place, pressure, 0..24u32, 100.0..40_000.0f64), 2..60)
+    prop::collection::vec((place, pressure, 0..24u32, 100.0..40_000.0f64), 2..60)
 }
 
 fn bits(dice: u32) -> u32 {
