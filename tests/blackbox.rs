@@ -5,6 +5,8 @@
 #[path = "support/lib.rs"]
 mod support;
 
+#[path = "blackbox/abuse.rs"]
+mod abuse;
 #[path = "blackbox/access.rs"]
 mod access;
 #[path = "blackbox/closed_loop.rs"]
