@@ -140,7 +140,7 @@ impl Cells {
 // === impl Near ===
 
 impl Near {
-    /// Distance from the cell's centre, km, at most [`STEP_KM`] too low.
+    /// Distance from the cell's centre, km, at most `STEP_KM` too low.
     #[must_use]
     #[inline]
     pub fn km(self) -> f32 {
