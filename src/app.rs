@@ -6,6 +6,7 @@
 mod memory;
 mod plan;
 mod reload;
+mod supervisor;
 mod watch;
 
 use std::collections::HashMap;
@@ -15,14 +16,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::memory::Keeper;
 use self::reload::Reloader;
+pub use self::supervisor::{Predecessor, raise_descriptors};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::geo::Locator;
+pub use crate::http::serve::Sockets;
+use crate::http::tls::{Certificate, Tls};
 use crate::http::{self, Front};
 use crate::resolver::{Explanation, Family, Question, Resolver, Why};
 use crate::scrape::Scraper;
@@ -41,9 +46,12 @@ const DRAIN: Duration = Duration::from_secs(5);
 pub struct Running {
     /// Where players ask.
     pub player_addr: SocketAddr,
+    /// Where players ask by HTTPS; `None`: nowhere.
+    pub secure_addr: Option<SocketAddr>,
     /// Where operators look.
     pub admin_addr: SocketAddr,
     resolver: Arc<Resolver>,
+    front: Arc<Front>,
     cancel: CancellationToken,
     tasks: TaskTracker,
     workers: http::serve::Workers,
@@ -73,37 +81,105 @@ pub fn open_locator(config: &Config) -> anyhow::Result<Locator> {
     Ok(Locator::open(&config.geoip, &pops)?)
 }
 
-/// Starts the service. `file` is where the configuration comes from and will be read again; `None`: never.
+/// Starts the service on these sockets. `file` is where the configuration comes from and will be read again; `None`:
+/// never.
 ///
 /// # Errors
-/// A database or key that cannot be used, or an address that cannot be bound.
-pub async fn start(config: Config, file: Option<&Path>) -> anyhow::Result<Running> {
+/// A database, certificate or key that cannot be used, or an address that cannot be bound.
+pub async fn start(config: Config, file: Option<&Path>, sockets: &Sockets) -> anyhow::Result<Running> {
     let core = Core::start(&config)?;
-    let front = Arc::new(Front::new(Arc::clone(&core.resolver), Arc::clone(&core.telemetry), &config.server));
+    let server = &config.server;
+    let front = Front::new(Arc::clone(&core.resolver), Arc::clone(&core.telemetry), server, config.limits);
+    let front = Arc::new(front);
     front.guard_ops(plan::ops_token(&config)?);
+    let tls = plan::certificate(&config)?.map(|certificate| tls(&certificate, &core)).transpose()?;
     if let Some(file) = file {
-        core.reload_on_demand(Arc::new(Reloader::new(file, &config, &core, &front)), &front)?;
+        let reloader = Reloader::new(file, &config, &core, &front, tls.as_ref());
+        core.reload_on_demand(Arc::new(reloader), &front)?;
     }
-    let ops = http::serve::bind_ops(&config.server)
-        .with_context(|| format!("cannot listen on admin_listen {}", config.server.admin_listen))?;
+    let ops = http::serve::bind_ops(server, sockets)
+        .with_context(|| format!("cannot listen on admin_listen {}", server.admin_listen))?;
     let admin_addr = ops.local_addr().context("no local address")?;
-    core.tasks.spawn(http::serve::ops(ops, Arc::clone(&front), core.cancel.clone()));
-    let workers = http::serve::workers(&config.server, &front, &core.cancel)
-        .with_context(|| format!("cannot listen on {}", config.server.listen))?;
-    let player_addr = workers.address();
-    tracing::info!(player = %player_addr, admin = %admin_addr, "listening");
+    let ops_tls = tls.clone().filter(|_| server.tls.as_ref().is_some_and(|tls| tls.admin));
+    core.tasks.spawn(http::serve::ops(ops, ops_tls, Arc::clone(&front), core.cancel.clone()));
+    let workers = http::serve::workers(server, tls.as_ref(), sockets, &front, &core.cancel)
+        .context("cannot listen for players")?;
+    let (player_addr, secure_addr) = (workers.address(), workers.secure_address());
+    match secure_addr {
+        None => tracing::info!(player = %player_addr, admin = %admin_addr, "listening"),
+        Some(tls) => tracing::info!(player = %player_addr, admin = %admin_addr, %tls, "listening"),
+    }
     if !config.scheduler.booking {
         tracing::warn!("scheduler.booking is off: between two scrapes everybody is sent to the same node");
     }
     Ok(Running {
         player_addr,
+        secure_addr,
         admin_addr,
         resolver: core.resolver,
+        front,
         cancel: core.cancel,
         tasks: core.tasks,
         workers,
         keeper: core.keeper,
     })
+}
+
+fn tls(certificate: &Certificate, core: &Core) -> anyhow::Result<Tls> {
+    let tls = Tls::new(certificate).context("cannot begin to speak TLS")?;
+    shown(certificate, &core.telemetry, &core.clock);
+    Ok(tls)
+}
+
+/// A certificate is in service: how long, and whether that is over already.
+fn shown(certificate: &Certificate, telemetry: &Telemetry, clock: &Clock) {
+    telemetry.certificate(Some(certificate.not_after()));
+    if certificate.not_after() < clock.unix_ms() / 1000 {
+        tracing::warn!("the certificate of server.tls has expired: players that check it will not come");
+    }
+}
+
+/// Serves a configuration until a signal to stop; then is unready for `server.drain_delay`, so that load balancers
+/// look elsewhere, and ends. A second signal cuts that short. What supervisors hear of it is said in `app/supervisor`.
+///
+/// # Errors
+/// As [`start`].
+pub async fn serve(
+    config: Config,
+    file: &Path,
+    sockets: &Sockets,
+    before: Option<Predecessor>,
+) -> anyhow::Result<()> {
+    let drain_delay = Duration::from_millis(config.server.drain_delay_ms);
+    let patience = Duration::from_millis(config.scrape.interval_ms * 2 + config.scrape.timeout_ms);
+    let mut stop = StopSignals::new()?;
+    let running = start(config, Some(file), sockets).await?;
+    let watchdog = tokio::spawn(supervisor::watchdog());
+    tokio::select! {
+        () = stop.next() => {}
+        is_ready = running.wait_ready(patience) => {
+            if !is_ready {
+                tracing::warn!("not ready within {} s; serving by what is known", patience.as_secs());
+            }
+            supervisor::ready();
+            if let Some(before) = before {
+                before.relieve();
+            }
+            stop.next().await;
+        }
+    }
+    supervisor::stopping();
+    running.front.stop_being_ready();
+    if !drain_delay.is_zero() {
+        tracing::info!("stopping: unready for {} s first", drain_delay.as_secs_f32());
+        tokio::select! {
+            () = stop.next() => {}
+            () = tokio::time::sleep(drain_delay) => {}
+        }
+    }
+    running.shutdown().await;
+    watchdog.abort();
+    Ok(())
 }
 
 /// Scrapes a fleet until enough is known of it and explains one answer. For the command line.
@@ -135,17 +211,31 @@ pub async fn explain_once(
     explanation
 }
 
-/// Waits for the first signal to stop: Ctrl-C, or SIGTERM from a supervisor.
-///
-/// # Errors
-/// The signal handler cannot be installed.
-pub async fn stop_signal() -> anyhow::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-        _ = terminate.recv() => {}
+/// The signals to stop: Ctrl-C, or SIGTERM from a supervisor.
+pub struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    /// From now on they no longer end the process by themselves.
+    ///
+    /// # Errors
+    /// A signal handler cannot be installed.
+    pub fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?,
+            terminate: signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?,
+        })
     }
-    Ok(())
+
+    /// Waits for the next one.
+    pub async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 async fn wait_ready(resolver: &Resolver, patience: Duration) -> bool {
@@ -226,7 +316,7 @@ impl Core {
             let reloader = Arc::clone(&by_operators);
             Box::pin(async move { reloader.reload("POST /-/reload").await })
         }));
-        let mut hangups = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
+        let mut hangups = signal(SignalKind::hangup())?;
         let by_signal = Arc::clone(&reloader);
         self.spawn(async move {
             while hangups.recv().await.is_some() {

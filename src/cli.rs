@@ -9,8 +9,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
+use crate::app::{self, Sockets};
 use crate::config::Config;
-use crate::{app, telemetry};
+use crate::telemetry;
 
 /// Exit status for input that cannot be used: a configuration, a database, an address.
 const EXIT_BAD_INPUT: u8 = 2;
@@ -33,6 +34,9 @@ enum Command {
         /// Log as JSON, one object a line.
         #[arg(long)]
         log_json: bool,
+        /// Share the ports of this running nearcast, and ask it to stop as soon as the fleet is known here.
+        #[arg(long, value_name = "PID")]
+        take_over: Option<i32>,
     },
     /// Run the two-minute tour: a fleet of emulated edges and the real service scraping them.
     Demo {
@@ -116,7 +120,7 @@ struct SimulateArguments {
 #[must_use]
 pub fn run() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Command::Serve { config, log_json } => serve(&config, log_json),
+        Command::Serve { config, log_json, take_over } => serve(&config, log_json, take_over),
         Command::Demo { edges, listen } => demo(edges, listen),
         Command::Check { file } => check(&file),
         Command::Explain { config, domain, ip, stream } => explain(&config, &domain, ip, stream.as_deref()),
@@ -184,15 +188,14 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> Result<T, Failu
     Ok(runtime.block_on(work)?)
 }
 
-fn serve(path: &Path, log_json: bool) -> Result<(), Failure> {
+fn serve(path: &Path, log_json: bool, take_over: Option<i32>) -> Result<(), Failure> {
     telemetry::init_logs(log_json);
     let config = load(path)?;
-    block_on(async {
-        let running = app::start(config, Some(path)).await?;
-        app::stop_signal().await?;
-        running.shutdown().await;
-        Ok(())
-    })
+    let before = take_over.map(app::Predecessor::new).transpose()?;
+    let sockets = Sockets::inherited().context("what was handed over is no TCP listener")?;
+    let sockets = if before.is_some() { sockets.taking_over() } else { sockets };
+    app::raise_descriptors(config.limits.connections)?;
+    block_on(app::serve(config, path, &sockets, before))
 }
 
 fn demo(edges: u16, listen: SocketAddr) -> Result<(), Failure> {

@@ -39,6 +39,8 @@ use self::report::Report;
 pub struct Config {
     /// Listeners and whom we trust.
     pub server: Server,
+    /// What one client, and all together, may ask of the player side.
+    pub limits: Limits,
     /// Where client locations come from.
     pub geoip: Geoip,
     /// How exporters are asked.
@@ -71,6 +73,43 @@ pub struct Server {
     pub workers: usize,
     /// A file with the bearer token that the operators' side asks for; `None` (default): it asks for none.
     pub admin_token_file: Option<PathBuf>,
+    /// How long the service says that it is not ready before it stops, ms, 0…10 min; default 0.
+    pub drain_delay_ms: u64,
+    /// `[server.tls]`; `None` (default): plain HTTP only.
+    pub tls: Option<Tls>,
+}
+
+/// `[server.tls]`: HTTPS beside plain HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// Player side; default `0.0.0.0:8443`.
+    pub listen: SocketAddr,
+    /// PEM: the server's own certificate first, then those that lead to a root.
+    pub certificate: PathBuf,
+    /// PEM: its private key.
+    pub key: PathBuf,
+    /// Whether `admin_listen` speaks TLS, and nothing else, too; default no.
+    pub admin: bool,
+}
+
+/// `[limits]`: what one client, and all together, may ask of the player side.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Requests a second of one client (an IPv4 address, an IPv6 /56) on average, 0…100,000; 0: no limit; default 100.
+    pub requests_per_second: u32,
+    /// Requests that it may have saved up, 1…100,000; default 1,000.
+    pub burst: u32,
+    /// Open connections, all together, 16…1,000,000; default 16,384.
+    pub connections: usize,
+    /// Open connections of one client, 1…1,000,000; default 1,024. Trusted proxies have none.
+    pub connections_per_client: usize,
+    /// Time for the head of a first request, the TLS handshake included, ms, 1 s…1 min; default 10 s.
+    pub first_request_ms: u64,
+    /// Time between two requests of a connection, ms, 1 s…1 h; default 75 s: longer than the 60 s after which
+    /// proxies usually close idle connections themselves, so that a reused one is not closed under their hands.
+    pub idle_ms: u64,
+    /// How long requests wait for their turn before some are refused at once, ms, 1…10,000; default 200 ms.
+    pub longest_wait_ms: u64,
 }
 
 /// Which header a trusted proxy uses. One, chosen by configuration: "whichever is there" can be forged.

@@ -108,7 +108,8 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 
     let text = fleet::config_text(&fleet.addresses, options.listen, admin);
     let config = Config::parse(&text, "demo.toml").context("the demo's own configuration is refused")?;
-    let running = app::start(config, None).await.context("the service did not start")?;
+    let running =
+        app::start(config, None, &app::Sockets::default()).await.context("the service did not start")?;
     running.wait_ready(READY_WITHIN).await;
 
     fleet.tasks.spawn(crowd.run(banner::reachable(running.player_addr), clock));

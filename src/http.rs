@@ -17,6 +17,7 @@ mod explain;
 mod geo;
 mod index;
 pub mod lane;
+pub mod limit;
 mod metrics;
 mod nodes;
 mod openapi;
@@ -27,11 +28,13 @@ pub mod reload;
 mod resolve;
 mod rtt;
 pub mod serve;
+pub mod tls;
 
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::Router;
@@ -39,6 +42,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use self::access::OpsToken;
 use self::client_ip::{ClientRule, Peer};
+use self::limit::Limiter;
 use self::reload::Reload;
 use crate::config;
 use crate::resolver::Resolver;
@@ -54,6 +58,12 @@ pub struct Front {
     ops_token: ArcSwapOption<OpsToken>,
     /// What `POST /-/reload` calls; `None`: there is nothing to reload.
     reload: ArcSwapOption<Reload>,
+    /// How often one client may ask.
+    limiter: Limiter,
+    /// How many may be connected, and for how long; swapped by [`Front::limit`].
+    limits: ArcSwap<config::Limits>,
+    /// This process is about to end.
+    stops: AtomicBool,
 }
 
 /// Which listener a route belongs to.
@@ -122,14 +132,28 @@ pub fn router(side: Side, front: &Arc<Front>) -> Router {
 impl Front {
     /// Joins what the surfaces ask.
     #[must_use]
-    pub fn new(resolver: Arc<Resolver>, telemetry: Arc<Telemetry>, server: &config::Server) -> Self {
+    pub fn new(
+        resolver: Arc<Resolver>,
+        telemetry: Arc<Telemetry>,
+        server: &config::Server,
+        limits: config::Limits,
+    ) -> Self {
         Self {
             resolver,
             telemetry,
             rule: ArcSwap::from_pointee(ClientRule::new(server)),
             ops_token: ArcSwapOption::empty(),
             reload: ArcSwapOption::empty(),
+            limiter: Limiter::new(&limits),
+            limits: ArcSwap::from_pointee(limits),
+            stops: AtomicBool::new(false),
         }
+    }
+
+    /// From now on these limits count, for connections that are open, too.
+    pub fn limit(&self, limits: config::Limits) {
+        self.limiter.limit(&limits);
+        self.limits.store(Arc::new(limits));
     }
 
     /// From now on operators have to show this token; `None`: none.
@@ -140,6 +164,16 @@ impl Front {
     /// From now on operators may reload, by this.
     pub fn reload_by(&self, reload: Reload) {
         self.reload.store(Some(Arc::new(reload)));
+    }
+
+    /// From now on `/readyz` says no: this process is about to end.
+    pub fn stop_being_ready(&self) {
+        self.stops.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is.
+    fn stops(&self) -> bool {
+        self.stops.load(Ordering::Relaxed)
     }
 
     /// Takes over a reloaded configuration's trusted proxies. Connections already open keep the verdict on

@@ -40,6 +40,9 @@ pub struct Telemetry {
     problems: ByLabel<Counter>,
     connections: ByLabel<Gauge>,
     reaped: Counter,
+    refused_connections: ByLabel<Counter>,
+    failed_handshakes: Counter,
+    certificate_ends: Gauge,
     rtt_reports: Counter,
     rtt_unknown: Counter,
     reloads: ByLabel<Counter>,
@@ -81,6 +84,20 @@ impl Telemetry {
         let help = "Player connections closed because no request came in time";
         registry.register("http_connections_reaped", help, reaped.clone());
 
+        let refused_connections = ByLabel::default();
+        for reason in ["client", "crowded"] {
+            let _ = refused_connections.get_or_create(&[("reason", reason)]);
+        }
+        let help = "Player connections closed for want of room: of their client's share, or for newcomers";
+        registry.register("http_connections_refused", help, refused_connections.clone());
+        let failed_handshakes = Counter::default();
+        let help = "TLS handshakes of players that did not come to an end";
+        registry.register("tls_handshakes_failed", help, failed_handshakes.clone());
+        let certificate_ends = Gauge::default();
+        let help = "When the certificate in service ends, Unix time; 0: there is none";
+        let (name, unit) = ("tls_certificate_not_after_timestamp", Unit::Seconds);
+        registry.register_with_unit(name, help, unit, certificate_ends.clone());
+
         let (rtt_reports, rtt_unknown) = (Counter::default(), Counter::default());
         registry.register(
             "rtt_reports",
@@ -115,6 +132,9 @@ impl Telemetry {
             problems,
             connections,
             reaped,
+            refused_connections,
+            failed_handshakes,
+            certificate_ends,
             rtt_reports,
             rtt_unknown,
             reloads,
@@ -140,6 +160,24 @@ impl Telemetry {
     /// A player connection was closed because no request came in time.
     pub fn reaped(&self) {
         self.reaped.inc();
+    }
+
+    /// Player connections were closed for want of room: of their client's share (`client`), or to make room for
+    /// newcomers (`crowded`).
+    pub fn refused_connections(&self, reason: &'static str, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.refused_connections.get_or_create(&[("reason", reason)]).inc_by(count);
+    }
+
+    /// Counts TLS handshakes that did not come to an end.
+    #[must_use]
+    pub fn failed_handshakes(&self) -> Counter {
+        self.failed_handshakes.clone()
+    }
+
+    /// From now on a certificate is in service that ends at this Unix time, s; `None`: none is.
+    pub fn certificate(&self, not_after: Option<u64>) {
+        self.certificate_ends.set(i64::try_from(not_after.unwrap_or(0)).unwrap_or(i64::MAX));
     }
 
     /// A report of measured times was taken in, but for the times to this many addresses that no node has.

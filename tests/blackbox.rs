@@ -27,9 +27,13 @@ mod players;
 mod reload;
 #[path = "blackbox/resolve.rs"]
 mod resolve;
+#[path = "blackbox/restart.rs"]
+mod restart;
 #[path = "blackbox/scrape_faults.rs"]
 mod scrape_faults;
 #[path = "blackbox/stage.rs"]
 mod stage;
 #[path = "blackbox/start.rs"]
 mod start;
+#[path = "blackbox/tls.rs"]
+mod tls;

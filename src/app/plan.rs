@@ -8,6 +8,7 @@ use anyhow::Context;
 use crate::config::Config;
 use crate::geo::{Located, Precision};
 use crate::http::access::OpsToken;
+use crate::http::tls::Certificate;
 use crate::resolver::TokenKey;
 use crate::schedule::fleet::{DomainSpec, Fleet, FleetError, PoolSpec};
 use crate::schedule::node::Node;
@@ -91,6 +92,12 @@ pub(super) fn ops_token(config: &Config) -> anyhow::Result<Option<OpsToken>> {
         Ok(token) => Ok(Some(token)),
         Err(error) => anyhow::bail!("server.admin_token_file: {} {error}", path.display()),
     }
+}
+
+/// The certificate of a configuration's `[server.tls]`; `None`: there is none.
+pub(super) fn certificate(config: &Config) -> anyhow::Result<Option<Certificate>> {
+    let Some(tls) = &config.server.tls else { return Ok(None) };
+    Ok(Some(Certificate::load(&tls.certificate, &tls.key)?))
 }
 
 /// The settings that answers depend on.

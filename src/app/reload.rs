@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigErrors, Server};
 use crate::http::Front;
 use crate::http::reload::{Mistake, NotReloaded, Reloaded};
+use crate::http::tls::Tls;
 use crate::scrape::Scraper;
 use crate::state::{Live, State};
 use crate::telemetry::Telemetry;
@@ -62,7 +63,14 @@ struct Fleet {
     telemetry: Arc<Telemetry>,
 }
 
-/// Keys and whom we trust.
+/// The certificate in service; `tls` is `None` where the service was started without.
+struct Shown {
+    tls: Option<Tls>,
+    telemetry: Arc<Telemetry>,
+    clock: Clock,
+}
+
+/// Keys, whom we trust, and how much everybody may ask.
 struct Trust {
     resolver: Arc<crate::resolver::Resolver>,
     front: Arc<Front>,
@@ -72,7 +80,13 @@ struct Trust {
 
 impl Reloader {
     /// A reloader of this file for a service that was started with `config`.
-    pub(super) fn new(path: &Path, config: &Config, core: &Core, front: &Arc<Front>) -> Self {
+    pub(super) fn new(
+        path: &Path,
+        config: &Config,
+        core: &Core,
+        front: &Arc<Front>,
+        tls: Option<&Tls>,
+    ) -> Self {
         let fleet = Fleet {
             locator: Arc::clone(&core.locator),
             state: Arc::clone(&core.state),
@@ -80,9 +94,11 @@ impl Reloader {
             telemetry: Arc::clone(&core.telemetry),
         };
         let trust = Trust { resolver: Arc::clone(&core.resolver), front: Arc::clone(front) };
+        let telemetry = Arc::clone(&core.telemetry);
+        let shown = Shown { tls: tls.cloned(), telemetry, clock: core.clock.clone() };
         Self {
             path: path.to_owned(),
-            parts: Arc::new([Box::new(fleet) as Box<dyn Reloadable>, Box::new(trust)]),
+            parts: Arc::new([Box::new(fleet) as Box<dyn Reloadable>, Box::new(trust), Box::new(shown)]),
             started: Fixed::of(config),
             clock: core.clock.clone(),
             telemetry: Arc::clone(&core.telemetry),
@@ -143,7 +159,13 @@ fn prepare(path: &Path, parts: &[Box<dyn Reloadable>]) -> Result<(Config, Vec<Sw
 }
 
 fn files(path: &Path, config: &Config) -> Vec<PathBuf> {
-    let keys = [&config.scheduler.rtt_secret_file, &config.server.admin_token_file];
+    let tls = config.server.tls.as_ref();
+    let keys = [
+        config.scheduler.rtt_secret_file.as_ref(),
+        config.server.admin_token_file.as_ref(),
+        tls.map(|tls| &tls.certificate),
+        tls.map(|tls| &tls.key),
+    ];
     std::iter::once(path.to_owned()).chain(keys.into_iter().flatten().cloned()).collect()
 }
 
@@ -156,9 +178,12 @@ impl Fixed {
 
     /// The keys of those that `next` has otherwise.
     fn changed(&self, next: &Self) -> Vec<&'static str> {
+        // Another file is no matter; only where and whether TLS is spoken.
+        let tls = |fixed: &Self| fixed.server.tls.as_ref().map(|tls| (tls.listen, tls.admin));
         let changed = [
             ("server.listen", self.server.listen != next.server.listen),
             ("server.admin_listen", self.server.admin_listen != next.server.admin_listen),
+            ("server.tls", tls(self) != tls(next)),
             ("server.workers", self.server.workers != next.server.workers),
             ("scheduler.state_file", self.state_file != next.state_file),
         ];
@@ -222,12 +247,29 @@ impl Reloadable for Trust {
             (Err(one), Err(other)) => anyhow::bail!("{one:#}; {other:#}"),
             (reports, ops) => (reports?, ops?),
         };
-        let server = next.server.clone();
+        let (server, limits) = (next.server.clone(), next.limits);
         let (resolver, front) = (Arc::clone(&self.resolver), Arc::clone(&self.front));
         Ok(Box::new(move || {
             resolver.take_reports(reports);
             front.retrust(&server);
             front.guard_ops(ops);
+            front.limit(limits);
+        }))
+    }
+}
+
+// === impl Shown ===
+
+impl Reloadable for Shown {
+    fn prepare(&self, next: &Config) -> anyhow::Result<Swap> {
+        // Read even where it will count only after a restart, so that the restart does not fail for it.
+        let Some((tls, certificate)) = self.tls.clone().zip(plan::certificate(next)?) else {
+            return Ok(Box::new(|| {}));
+        };
+        let (telemetry, clock) = (Arc::clone(&self.telemetry), self.clock.clone());
+        Ok(Box::new(move || {
+            tls.show(&certificate);
+            super::shown(&certificate, &telemetry, &clock);
         }))
     }
 }

@@ -5,6 +5,7 @@
 
 mod domains;
 mod geoip;
+mod limits;
 mod links;
 mod nodes;
 mod pools;
@@ -13,6 +14,7 @@ mod scheduler;
 mod scrape;
 mod server;
 mod thresholds;
+mod tls;
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -30,7 +32,7 @@ use self::thresholds::Layer;
 use super::raw::Section;
 use super::report::{Report, Span};
 use super::values::{check_name, string};
-use super::{Config, Geoip, Pool, Scheduler, Scrape, Server, profile};
+use super::{Config, Geoip, Limits, Pool, Scheduler, Scrape, Server, profile};
 use crate::schedule::isp;
 use crate::schedule::node::{Node, Role};
 use crate::schedule::thresholds::Thresholds;
@@ -39,6 +41,7 @@ use crate::schedule::thresholds::Thresholds;
 #[derive(Debug)]
 struct Draft<'a> {
     server: Server,
+    limits: Limits,
     geoip: GeoipDraft<'a>,
     scrape: Scrape,
     /// `[thresholds]`.
@@ -55,6 +58,7 @@ struct Draft<'a> {
 pub(super) fn config(table: &DeTable<'_>, folder: &Path, report: &Report) -> Config {
     let draft = Section::file(table, report, |file| Draft {
         server: file.table("server", |section| server::read(section, folder)),
+        limits: file.table("limits", limits::read),
         geoip: file.table("geoip", |section| geoip::read(section, folder)),
         scrape: file.table("scrape", scrape::read),
         layer: file.table("thresholds", thresholds::read),
@@ -138,6 +142,7 @@ impl Draft<'_> {
             nodes,
             pops: self.pops.into_iter().filter_map(|pop| pop.into_pop(limit)).collect(),
             server: self.server,
+            limits: self.limits,
             scrape: self.scrape,
             scheduler: self.scheduler,
             pools,

@@ -49,8 +49,11 @@ fn shortest_file_has_the_documented_defaults() {
         client_address_header: ClientAddressHeader::XForwardedFor,
         workers: 0,
         admin_token_file: None,
+        drain_delay_ms: 0,
+        tls: None,
     };
     assert_eq!(config.server, server);
+    assert_eq!(config.limits, Limits::default());
     assert_eq!(config.geoip, Geoip::default());
     let scrape =
         Scrape { interval_ms: 10_000, timeout_ms: 3_000, body_limit_bytes: 4_194_304, concurrency: 128 };

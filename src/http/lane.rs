@@ -17,12 +17,21 @@ use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::future::{Either, Ready, ready};
-use http::{Method, Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use http_body_util::{Either as EitherBody, Full};
 use tower::Service as _;
 
 use super::client_ip::Peer;
+use super::limit::ClientKey;
+use super::problem::{Problem, Slug};
+use super::serve::Gauge;
 use super::{Front, boundary, resolve};
+
+/// Paths that supervisors ask, whose answers must come however busy we are.
+const NEVER_REFUSED: [&str; 2] = ["/livez", "/readyz"];
+/// When a request that was refused for want of time may come again, s.
+const BUSY_RETRY_S: u32 = 1;
 
 /// A body that needs no box on the lane.
 pub type LaneBody = EitherBody<Full<Bytes>, Body>;
@@ -30,21 +39,57 @@ pub type LaneBody = EitherBody<Full<Bytes>, Body>;
 type Outcome = Result<Response<LaneBody>, Infallible>;
 
 /// One player connection's service.
+#[derive(Clone)]
 pub struct Lane {
     front: Arc<Front>,
     router: Router,
     peer: Peer,
     /// Requests begun on this connection, for who watches it.
     begun: Arc<AtomicU64>,
+    /// How long requests of this worker wait.
+    gauge: Arc<Gauge>,
 }
 
 // === impl Lane ===
 
 impl Lane {
-    /// The service of a connection from `peer`; `begun` counts its requests.
+    /// The service of a connection from `peer`; `begun` counts its requests, `gauge` refuses some of them.
     #[must_use]
-    pub fn new(front: Arc<Front>, router: Router, peer: Peer, begun: Arc<AtomicU64>) -> Self {
-        Self { front, router, peer, begun }
+    pub fn new(
+        front: Arc<Front>,
+        router: Router,
+        peer: Peer,
+        begun: Arc<AtomicU64>,
+        gauge: Arc<Gauge>,
+    ) -> Self {
+        Self { front, router, peer, begun, gauge }
+    }
+
+    /// What is refused before it is read: it comes when too many wait, or its client has asked too often.
+    fn refusal(&self, headers: &HeaderMap) -> Option<Response<Full<Bytes>>> {
+        if self.gauge.refuses() {
+            let problem = Problem::new(Slug::Busy, "requests wait too long for their turn at this replica");
+            return Some(problem.retry_after(BUSY_RETRY_S).respond());
+        }
+        let client = self.front.client(self.peer, headers);
+        // A trusted peer that names nobody speaks for itself.
+        if self.peer.trusted && client == self.peer.ip {
+            return None;
+        }
+        let now = self.front.resolver.coarse();
+        let exhausted = self.front.limiter.take(ClientKey::of(client), now).err()?;
+        let mut response = Problem::from(exhausted).respond();
+        response.headers_mut().extend(exhausted.headers().map(|(name, value)| (Some(name), value)));
+        Some(response)
+    }
+
+    /// An answer as it leaves: before the end of this process it is the last of its connection. HTTP/2 says so in its
+    /// own way.
+    fn leave(&self, mut response: Response<LaneBody>, version: Version) -> Outcome {
+        if self.front.stops() && version < Version::HTTP_2 {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response)
     }
 
     /// Behind the router: with the peer in the extensions, as its surfaces expect.
@@ -54,8 +99,9 @@ impl Lane {
         B::Error: Into<axum::BoxError>,
     {
         request.extensions_mut().insert(self.peer);
+        let (version, lane) = (request.version(), self.clone());
         let answer = self.router.clone().call(request);
-        Box::pin(async move { answer.await.map(|response| response.map(EitherBody::Right)) })
+        Box::pin(async move { lane.leave(answer.await?.map(EitherBody::Right), version) })
     }
 }
 
@@ -71,13 +117,22 @@ where
     fn call(&self, request: Request<B>) -> Self::Future {
         // One thread owns a connection; the other reader only compares.
         self.begun.fetch_add(1, Ordering::Relaxed);
-        if request.method() != Method::GET || request.uri().path() != resolve::PATH {
+        let path = request.uri().path();
+        let is_resolve = path == resolve::PATH;
+        let version = request.version();
+        let may_refuse = is_resolve || !NEVER_REFUSED.contains(&path);
+        if let Some(mut refused) = may_refuse.then(|| self.refusal(request.headers())).flatten() {
+            boundary::count(&self.front, &refused);
+            resolve::open_to_pages(refused.headers_mut());
+            return Either::Left(ready(self.leave(refused.map(EitherBody::Left), version)));
+        }
+        if !is_resolve || request.method() != Method::GET {
             return Either::Right(self.by_router(request));
         }
         let response = resolve::answer(&self.front, self.peer, request.uri(), request.headers());
         if !response.status().is_success() {
             boundary::count(&self.front, &response);
         }
-        Either::Left(ready(Ok(response.map(EitherBody::Left))))
+        Either::Left(ready(self.leave(response.map(EitherBody::Left), version)))
     }
 }

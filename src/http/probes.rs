@@ -17,6 +17,9 @@ use super::query::Params;
 /// When to ask again, s: shorter than a scrape interval, longer than a restart loop's patience.
 const ASK_AGAIN_S: u32 = 2;
 
+/// Why a process that is about to end is not ready.
+const STOPS: &str = "this process is stopping";
+
 /// This process answers.
 pub(super) async fn live() -> Response {
     ok()
@@ -24,7 +27,9 @@ pub(super) async fn live() -> Response {
 
 /// Whether players may be sent here.
 pub(super) async fn ready(State(front): State<Arc<Front>>) -> Result<Response, Problem> {
-    if front.resolver.readiness().ready {
+    if front.stops() {
+        Err(not_ready(STOPS.into()))
+    } else if front.resolver.readiness().ready {
         Ok(ok())
     } else {
         Err(not_ready("not ready to schedule yet".into()))
@@ -39,7 +44,11 @@ pub(super) async fn ready_in_detail(
     let mut params = Params::scan(request.uri().query(), &["verbose"]);
     let verbose = params.switch("verbose");
     params.verdict()?;
-    let readiness = front.resolver.readiness();
+    let mut readiness = front.resolver.readiness();
+    if front.stops() {
+        readiness.ready = false;
+        readiness.reasons.insert(0, STOPS.into());
+    }
     match (readiness.ready, verbose) {
         (true, false) => Ok(ok()),
         (true, true) => Ok(([(CACHE_CONTROL, "no-store")], Json(readiness)).into_response()),

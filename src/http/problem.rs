@@ -52,6 +52,8 @@ pub enum Slug {
     UnsupportedMediaType,
     /// The request's URI passes 8 KiB.
     UriTooLong,
+    /// This client asks more often than `[limits]` lets one.
+    TooManyRequests,
     /// The configuration, or a file that it names, cannot be taken over.
     InvalidConfiguration,
     /// A defect of ours.
@@ -62,6 +64,8 @@ pub enum Slug {
     Overloaded,
     /// Not ready to be asked yet.
     NotReady,
+    /// Requests wait too long for their turn; this one would have, too.
+    Busy,
 }
 
 /// One parameter that is wrong, and why.
@@ -109,7 +113,7 @@ struct Wire<'a> {
 
 impl Slug {
     /// The closed set.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::BadRequest,
         Self::MissingParameter,
         Self::InvalidParameter,
@@ -123,11 +127,13 @@ impl Slug {
         Self::MethodNotAllowed,
         Self::UnsupportedMediaType,
         Self::UriTooLong,
+        Self::TooManyRequests,
         Self::InvalidConfiguration,
         Self::Internal,
         Self::NoNodeAvailable,
         Self::Overloaded,
         Self::NotReady,
+        Self::Busy,
     ];
 
     /// The word on the wire and in metrics.
@@ -171,6 +177,9 @@ impl Slug {
                 ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "Method is not allowed")
             }
             Self::UriTooLong => ("uri-too-long", StatusCode::URI_TOO_LONG, "URI is too long"),
+            Self::TooManyRequests => {
+                ("too-many-requests", StatusCode::TOO_MANY_REQUESTS, "Client asks too often")
+            }
             Self::InvalidConfiguration => {
                 ("invalid-configuration", StatusCode::UNPROCESSABLE_ENTITY, "Configuration is refused")
             }
@@ -180,6 +189,7 @@ impl Slug {
             }
             Self::Overloaded => ("overloaded", StatusCode::SERVICE_UNAVAILABLE, "Every node is overloaded"),
             Self::NotReady => ("not-ready", StatusCode::SERVICE_UNAVAILABLE, "Not ready yet"),
+            Self::Busy => ("busy", StatusCode::SERVICE_UNAVAILABLE, "Too many requests at once"),
         }
     }
 

@@ -61,12 +61,15 @@ pub(super) fn answer(front: &Front, peer: Peer, uri: &Uri, headers: &HeaderMap) 
     let outcome = outcome.unwrap_or_else(|panic| Err(boundary::report(&*panic)));
     outcome.unwrap_or_else(|problem| {
         let mut response = problem.respond();
-        // Web players are to read why, and when to come back.
-        let headers = response.headers_mut();
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Retry-After"));
+        open_to_pages(response.headers_mut());
         response
     })
+}
+
+/// Web players are to read why they were refused, and when to come back.
+pub(super) fn open_to_pages(headers: &mut HeaderMap) {
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Retry-After"));
 }
 
 fn resolve(

@@ -5,7 +5,10 @@
 //! between cores, thread-local caches stay warm, and a scrape that parses a large page never delays a resolve.
 //! The **ops side** ([`ops`]) is a task on the main runtime.
 
+mod census;
 mod connection;
+mod doors;
+mod gauge;
 mod watch;
 
 use std::io;
@@ -14,33 +17,39 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use self::watch::Limits;
+use self::census::Census;
+use self::connection::Doors;
+pub use self::doors::Sockets;
+pub use self::gauge::Gauge;
+use super::client_ip::Peer;
+use super::tls::{H2, Tls};
 use super::{Front, Side};
 use crate::config::Server;
 
 /// How long open requests may take to end after the call to stop.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long the head of an ops request may take, idle time before it included.
+/// How long the head of an ops request may take, idle time before it included; and a TLS handshake.
 const OPS_HEAD: Duration = Duration::from_secs(60);
+const OPS_HANDSHAKE: Duration = Duration::from_secs(10);
 /// Largest request head, and most answers kept for a reader that is slow: four times the longest URI.
 const BUFFER_BYTES: usize = 32 * 1024;
-/// Connections the kernel holds for us while we are busy.
-const BACKLOG: i32 = 4096;
+/// Time between two looks for silent connections.
+const SWEEP: Duration = Duration::from_secs(2);
 /// Pause after an accept error such as "too many open files": trying at once again would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The player side, running.
 pub struct Workers {
     address: SocketAddr,
+    secure: Option<SocketAddr>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -48,27 +57,44 @@ pub struct Workers {
 /// request; afterwards a worker ends when `cancel` is, and cancels it should it ever end for another reason.
 ///
 /// # Errors
-/// The address cannot be bound, or a thread cannot be started.
-pub fn workers(config: &Server, front: &Arc<Front>, cancel: &CancellationToken) -> io::Result<Workers> {
+/// An address cannot be bound, or a thread cannot be started.
+pub fn workers(
+    config: &Server,
+    tls: Option<&Tls>,
+    sockets: &Sockets,
+    front: &Arc<Front>,
+    cancel: &CancellationToken,
+) -> io::Result<Workers> {
     let count = match config.workers {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         count => count,
     };
-    let listeners = shared_listeners(config.listen, count)?;
-    let address = listeners[0].local_addr()?;
+    let plain = sockets.listen(config.listen, count)?;
+    let address = plain[0].local_addr()?;
+    let secure = config.tls.as_ref().zip(tls).map(|(config, tls)| (config.listen, tls));
+    let secure =
+        secure.map(|(address, tls)| io::Result::Ok((sockets.listen(address, count)?, tls))).transpose()?;
+    let secure_address = secure.as_ref().map(|(listeners, _)| listeners[0].local_addr()).transpose()?;
+    let mut secure = secure.map(|(listeners, tls)| (listeners.into_iter(), tls));
     let router = super::router(Side::Player, front);
+    let census = Arc::new(Census::default());
     let mut threads = Vec::with_capacity(count);
     // Workers that were started before one fails are not left running.
     let stop_all = cancel.clone().drop_guard();
-    for (number, listener) in listeners.into_iter().enumerate() {
-        let (front, router, cancel) = (Arc::clone(front), router.clone(), cancel.clone());
+    for (number, plain) in plain.into_iter().enumerate() {
+        let secure = secure.as_mut().and_then(|(listeners, tls)| Some((listeners.next()?, (*tls).clone())));
+        let (front, router, census, cancel) =
+            (Arc::clone(front), router.clone(), Arc::clone(&census), cancel.clone());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new().name(format!("player-{number}")).spawn(move || {
             // A service that lost a core without a word would be slow for no visible reason.
             let _stop_all = cancel.clone().drop_guard();
             let served = runtime.block_on(async {
-                let listener = TcpListener::from_std(listener)?;
-                connection::accept(listener, &front, &router, &cancel, Limits::default()).await;
+                let plain = TcpListener::from_std(plain)?;
+                let secure =
+                    secure.map(|(listener, tls)| TcpListener::from_std(listener).map(|door| (door, tls)));
+                let doors = Doors { plain, secure: secure.transpose()? };
+                connection::accept(doors, &front, &router, &census, &cancel, SWEEP).await;
                 io::Result::Ok(())
             });
             if let Err(error) = served {
@@ -78,23 +104,21 @@ pub fn workers(config: &Server, front: &Arc<Front>, cancel: &CancellationToken) 
         threads.push(thread);
     }
     stop_all.disarm();
-    Ok(Workers { address, threads })
+    Ok(Workers { address, secure: secure_address, threads })
 }
 
 /// Binds the ops side.
 ///
 /// # Errors
 /// The address cannot be bound.
-pub fn bind_ops(config: &Server) -> io::Result<TcpListener> {
-    let listener = listener(config.admin_listen, false)?;
-    TcpListener::from_std(listener)
+pub fn bind_ops(config: &Server, sockets: &Sockets) -> io::Result<TcpListener> {
+    let mut listeners = sockets.listen(config.admin_listen, 1)?;
+    TcpListener::from_std(listeners.swap_remove(0))
 }
 
-/// Serves the ops side until `cancel`, then lets open requests end.
-pub async fn ops(listener: TcpListener, front: Arc<Front>, cancel: CancellationToken) {
+/// Serves the ops side, by TLS alone if there is one, until `cancel`; then lets open requests end.
+pub async fn ops(listener: TcpListener, tls: Option<Tls>, front: Arc<Front>, cancel: CancellationToken) {
     let router = super::router(Side::Ops, &front);
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(OPS_HEAD).max_buf_size(BUFFER_BYTES);
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -111,20 +135,38 @@ pub async fn ops(listener: TcpListener, front: Arc<Front>, cancel: CancellationT
         let _ = stream.set_nodelay(true);
         let open = front.telemetry.connection("ops");
         let peer = front.peer(address);
-        let service = router.clone().map_request(move |mut request: http::Request<_>| {
-            request.extensions_mut().insert(peer);
-            request
-        });
-        let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-        let connection = graceful.watch(connection);
+        let (router, watcher, tls) = (router.clone(), graceful.watcher(), tls.clone());
         tokio::spawn(async move {
             let _open = open;
-            // A connection that breaks is the client's affair.
-            let _ = connection.await;
+            serve_ops(stream, tls, peer, router, watcher).await;
         });
     }
     drop(listener);
     let _ = tokio::time::timeout(GRACE, graceful.shutdown()).await;
+}
+
+/// One connection of an operator. One that breaks is the client's affair.
+async fn serve_ops(stream: TcpStream, tls: Option<Tls>, peer: Peer, router: axum::Router, watcher: Watcher) {
+    let service = TowerToHyperService::new(router.map_request(move |mut request: http::Request<_>| {
+        request.extensions_mut().insert(peer);
+        request
+    }));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(OPS_HEAD).max_buf_size(BUFFER_BYTES);
+    let Some(tls) = tls else {
+        let _ = watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await;
+        return;
+    };
+    let handshake = tokio::time::timeout(OPS_HANDSHAKE, tls.acceptor().accept(stream));
+    let Ok(Ok(stream)) = handshake.await else { return };
+    let is_h2 = stream.get_ref().1.alpn_protocol() == Some(H2);
+    let stream = TokioIo::new(stream);
+    if is_h2 {
+        let http = http2::Builder::new(TokioExecutor::new());
+        let _ = watcher.watch(http.serve_connection(stream, service)).await;
+    } else {
+        let _ = watcher.watch(http.serve_connection(stream, service)).await;
+    }
 }
 
 // === impl Workers ===
@@ -134,6 +176,12 @@ impl Workers {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where its HTTPS listens; `None`: nowhere.
+    #[must_use]
+    pub fn secure_address(&self) -> Option<SocketAddr> {
+        self.secure
     }
 
     /// Waits for all workers to end, after `cancel`. Blocks: call it from a blocking task.
@@ -153,34 +201,6 @@ async fn accept_failed(error: &io::Error, side: &'static str) {
         tracing::warn!(%error, side, "cannot accept connections");
         tokio::time::sleep(ACCEPT_PAUSE).await;
     }
-}
-
-/// One listener per worker, all on one port; the kernel spreads connections over them.
-fn shared_listeners(address: SocketAddr, count: usize) -> io::Result<Vec<std::net::TcpListener>> {
-    if count == 1 {
-        return Ok(vec![listener(address, false)?]);
-    }
-    // A listener that does not share finds out whether somebody else is there: sharing a port with a second
-    // instance by mistake would give it half of our players.
-    let address = listener(address, false)?.local_addr()?;
-    (0..count).map(|_| listener(address, true)).collect()
-}
-
-fn listener(address: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener> {
-    let bind = || {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_reuse_address(true)?;
-        if shared {
-            socket.set_reuse_port(true)?;
-        }
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        Ok(socket.into())
-    };
-    bind().map_err(|error: io::Error| {
-        io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
-    })
 }
 
 #[cfg(test)]

@@ -17,8 +17,9 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 
 use super::lane::Lane;
+use super::serve::Gauge;
 use super::*;
-use crate::config::{ClientAddressHeader, Server};
+use crate::config::{ClientAddressHeader, Limits, Server};
 use crate::resolver::Reason;
 use crate::schedule::health::NodeState;
 
@@ -30,7 +31,7 @@ pub(super) fn front() -> Arc<Front> {
 fn front_of(resolver: Resolver) -> Arc<Front> {
     let telemetry = Arc::new(Telemetry::new());
     telemetry.answers.set_domains(["live.example.com"]);
-    let front = Front::new(Arc::new(resolver), telemetry, &server());
+    let front = Front::new(Arc::new(resolver), telemetry, &server(), Limits::default());
     front.reload_by(Arc::new(|| Box::pin(std::future::ready(Ok(Default::default())))));
     Arc::new(front)
 }
@@ -61,8 +62,52 @@ async fn by_router(front: &Arc<Front>, side: Side, peer: &str, mut request: Requ
 
 async fn by_lane(front: &Arc<Front>, peer: &str, request: Request<Full<Bytes>>) -> Answer {
     let peer = front.peer(peer.parse().unwrap());
-    let lane = Lane::new(Arc::clone(front), router(Side::Player, front), peer, Arc::new(AtomicU64::new(0)));
+    let begun = Arc::new(AtomicU64::new(0));
+    let gauge = Arc::new(Gauge::default());
+    let lane = Lane::new(Arc::clone(front), router(Side::Player, front), peer, begun, gauge);
     Answer::read(lane.call(request).await).await
+}
+
+/// The answers to so many equal requests on one connection's lane.
+async fn by_lane_again(front: &Arc<Front>, peer: &str, header: Option<&str>, times: usize) -> Vec<Answer> {
+    let peer = front.peer(peer.parse().unwrap());
+    let gauge = Arc::new(Gauge::default());
+    let lane = Lane::new(Arc::clone(front), router(Side::Player, front), peer, Arc::default(), gauge);
+    let mut answers = Vec::with_capacity(times);
+    for _ in 0..times {
+        let mut asked = request("GET", "/resolve?domain=live.example.com");
+        if let Some(client) = header {
+            asked.headers_mut().insert("x-forwarded-for", client.parse().unwrap());
+        }
+        answers.push(Answer::read(lane.call(asked).await).await);
+    }
+    answers
+}
+
+#[tokio::test]
+async fn who_asks_too_often_is_told_so_and_nobody_else_is() {
+    let front = front();
+    front.limit(Limits { requests_per_second: 1, burst: 3, ..Limits::default() });
+    let answers = by_lane_again(&front, STRANGER, None, 5).await;
+    let statuses: Vec<u16> = answers.iter().map(|answer| answer.status.as_u16()).collect();
+    assert_eq!(statuses, [200, 200, 200, 429, 429]);
+    let refused = &answers[4];
+    assert_eq!(refused.json()["code"], "too-many-requests");
+    let header = |name: &str| refused.headers[name].to_str().unwrap();
+    assert_eq!((header("retry-after"), header("access-control-allow-origin")), ("1", "*"));
+    assert_eq!(
+        (header("ratelimit-policy"), header("ratelimit")),
+        ("\"client\";q=3;w=3", "\"client\";r=0;t=1")
+    );
+    // A header from a stranger makes nobody else of him; probes are for supervisors.
+    assert_eq!(by_lane_again(&front, STRANGER, Some("192.0.2.1"), 1).await[0].status, 429);
+    assert_eq!(by_lane(&front, STRANGER, request("GET", "/livez")).await.status, 200);
+    assert_eq!(by_lane(&front, STRANGER, request("POST", "/rtt")).await.status, 429);
+    // Behind a proxy each client has a bucket of its own, and the proxy none.
+    for (client, passed) in [(Some("192.0.2.1"), 3), (Some("192.0.2.2"), 3), (None, 9)] {
+        let answers = by_lane_again(&front, PROXY, client, 9).await;
+        assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), passed, "{client:?}");
+    }
 }
 
 async fn player(method: &str, target: &str) -> Answer {

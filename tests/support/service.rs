@@ -51,14 +51,20 @@ impl Service {
 
     /// Starts the service and waits until it listens, ready or not.
     pub(crate) async fn launch(config: &str) -> Self {
+        Self::launch_by(config, |_| {}).await
+    }
+
+    /// The same, started in another way: with more arguments, variables, or by somebody else.
+    pub(crate) async fn launch_by(config: &str, how: impl FnOnce(&mut Command)) -> Self {
         let folder = TempDir::new().unwrap();
         std::fs::write(folder.path().join("nearcast.toml"), with_listeners(config)).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_nearcast"))
-            .args(["serve", "--config", "nearcast.toml"])
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nearcast"));
+        command.args(["serve", "--config", "nearcast.toml"]).stdin(Stdio::null());
+        how(&mut command);
+        let mut child = command
             .current_dir(folder.path())
             .env_remove("NEARCAST_LOG")
             .env("NO_COLOR", "1")
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -74,6 +80,12 @@ impl Service {
         })
         .await;
         service
+    }
+
+    /// Where players ask by HTTPS.
+    pub(crate) fn secure(&self) -> SocketAddr {
+        let log = self.log.lock().unwrap();
+        log.iter().find_map(|line| field(line, "tls=")).unwrap()
     }
 
     /// The address of a path on the player side.
@@ -117,6 +129,11 @@ impl Service {
     /// Asks it to end and waits for that.
     pub(crate) async fn terminate(mut self) -> ExitStatus {
         self.signal("TERM");
+        self.ended().await
+    }
+
+    /// Waits for its end, whoever asked for it.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
         eventually("the service ends", LISTEN_LIMIT, || {
             let status = self.child.try_wait().unwrap().ok_or_else(|| "still running".to_owned());
             async move { status }

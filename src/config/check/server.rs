@@ -6,12 +6,24 @@ use std::path::Path;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use toml::Spanned;
 
+use super::tls;
 use crate::config::raw::Section;
-use crate::config::values::{integer, network, socket_address, text, word};
+use crate::config::report::Span;
+use crate::config::values::{duration, integer, network, socket_address, text, word};
 use crate::config::{ClientAddressHeader, Server};
 
 /// Most player-side threads.
 const MOST_WORKERS: u32 = 256;
+/// Longest time between a signal to stop and the end of the listeners, ms.
+const LONGEST_DRAIN_MS: u64 = 600_000;
+
+/// A listener as written, or its default.
+struct Door {
+    key: &'static str,
+    address: SocketAddr,
+    /// Where it is written; `None`: it is the default.
+    span: Option<Span>,
+}
 
 /// A relative path starts from `folder`.
 pub(super) fn read(section: &mut Section<'_>, folder: &Path) -> Server {
@@ -19,9 +31,21 @@ pub(super) fn read(section: &mut Section<'_>, folder: &Path) -> Server {
     let listen = section.get("listen", socket_address);
     let admin_listen = section.get("admin_listen", socket_address);
     let admin_token_file = section.get("admin_token_file", text);
+    let tls = section.table_if_any("tls", |section| tls::read(section, folder)).map(Spanned::into_inner);
     // One that is there and wrong was reported already: the token is not missing.
     let is_guarded = admin_token_file.is_some() || section.has("admin_token_file");
-    check_listeners(section, listen.as_ref(), admin_listen.as_ref(), is_guarded, &default);
+    let is_closed = is_guarded || check_reach(section, admin_listen.as_ref());
+    let mut doors = Vec::with_capacity(3);
+    doors.extend(Door::of(section, "listen", listen.as_ref(), default.listen));
+    if is_closed {
+        doors.extend(Door::of(section, "admin_listen", admin_listen.as_ref(), default.admin_listen));
+    }
+    if let Some(tls) = &tls {
+        let address = tls.listen.as_ref().map_or(tls::default_listen(), |listen| *listen.get_ref());
+        let span = tls.listen.as_ref().map(Spanned::span);
+        doors.push(Door { key: "tls.listen", address, span });
+    }
+    check_doors(section, &doors);
     let proxies = section.list("trusted_proxies", network).map(Spanned::into_inner);
     let headers = word(&ClientAddressHeader::ALL, ClientAddressHeader::as_str);
     Server {
@@ -36,57 +60,45 @@ pub(super) fn read(section: &mut Section<'_>, folder: &Path) -> Server {
         ),
         workers: section.get_or("workers", 0, integer(0..=MOST_WORKERS)) as usize,
         admin_token_file: admin_token_file.map(|path| folder.join(path.into_inner())),
+        drain_delay_ms: section.get_or("drain_delay", 0, duration(0..=LONGEST_DRAIN_MS)),
+        tls: tls.and_then(|draft| draft.tls),
     }
 }
 
-/// The operators' side stays on loopback unless it asks for a token, and the two sides need a socket each.
-fn check_listeners(
-    section: &Section<'_>,
-    listen: Option<&Spanned<SocketAddr>>,
-    admin_listen: Option<&Spanned<SocketAddr>>,
-    is_guarded: bool,
-    default: &Server,
-) {
-    let report = section.report();
-    let admin = admin_listen.map_or(default.admin_listen, |admin| *admin.get_ref());
-    let is_open = !is_guarded && !admin.ip().to_canonical().is_loopback();
-    if let Some(span) = admin_listen.map(Spanned::span).filter(|_| is_open) {
-        report.error(
-            &span,
-            format!(
-                "admin_listen: {admin} can be reached from outside, and whoever reaches it sees the whole fleet: \
-                 expected admin_token_file beside it, or a loopback address such as \"127.0.0.1:{}\"",
-                admin.port()
-            ),
-        );
-        return;
-    }
-    let player = listen.map_or(default.listen, |listen| *listen.get_ref());
-    // One that is there and wrong was reported already; its default proves nothing.
-    let unreadable =
-        listen.is_none() && section.has("listen") || admin_listen.is_none() && section.has("admin_listen");
-    if unreadable || !collide(player, admin) {
-        return;
-    }
-    match (listen, admin_listen) {
-        (Some(listen), Some(admin_listen)) => report.clash(
-            &admin_listen.span(),
-            format!("admin_listen: {admin} is taken by listen already"),
-            (&listen.span(), "listen"),
+/// Whether the operators' side, which asks for no token, stays on loopback.
+fn check_reach(section: &Section<'_>, admin_listen: Option<&Spanned<SocketAddr>>) -> bool {
+    let Some(admin) = admin_listen.filter(|admin| !admin.get_ref().ip().to_canonical().is_loopback()) else {
+        return true;
+    };
+    section.report().error(
+        &admin.span(),
+        format!(
+            "admin_listen: {} can be reached from outside, and whoever reaches it sees the whole fleet: \
+             expected admin_token_file beside it, or a loopback address such as \"127.0.0.1:{}\"",
+            admin.get_ref(),
+            admin.get_ref().port()
         ),
-        (_, Some(written)) => {
-            report.error(
-                &written.span(),
-                format!("admin_listen: {admin} is taken by listen ({player} by default)"),
-            );
+    );
+    false
+}
+
+/// Each listener needs a socket of its own.
+fn check_doors(section: &Section<'_>, doors: &[Door]) {
+    let report = section.report();
+    for (at, door) in doors.iter().enumerate() {
+        let Some(other) = doors[..at].iter().find(|other| collide(other.address, door.address)) else {
+            continue;
+        };
+        match (&other.span, &door.span) {
+            (Some(first), Some(second)) => report.clash(
+                second,
+                format!("{}: {} is taken by {} already", door.key, door.address, other.key),
+                (first, other.key),
+            ),
+            (None, Some(written)) => report.error(written, door.taken_by(other)),
+            (Some(written), None) => report.error(written, other.taken_by(door)),
+            (None, None) => {}
         }
-        (Some(written), None) => {
-            report.error(
-                &written.span(),
-                format!("listen: {player} is taken by admin_listen ({admin} by default)"),
-            );
-        }
-        (None, None) => {}
     }
 }
 
@@ -103,6 +115,29 @@ fn covers(any: IpAddr, other: IpAddr) -> bool {
     any.is_unspecified() && (any.is_ipv6() || other.is_ipv4())
 }
 
+// === impl Door ===
+
+impl Door {
+    /// A listener; `None`: it is there and wrong, which was reported, and its default would prove nothing.
+    fn of(
+        section: &Section<'_>,
+        key: &'static str,
+        written: Option<&Spanned<SocketAddr>>,
+        default: SocketAddr,
+    ) -> Option<Self> {
+        match written {
+            Some(written) => Some(Self { key, address: *written.get_ref(), span: Some(written.span()) }),
+            None if section.has(key) => None,
+            None => Some(Self { key, address: default, span: None }),
+        }
+    }
+
+    /// What is wrong with it if `other` is where nobody wrote anything.
+    fn taken_by(&self, other: &Self) -> String {
+        format!("{}: {} is taken by {} ({} by default)", self.key, self.address, other.key, other.address)
+    }
+}
+
 // === impl Server ===
 
 impl Default for Server {
@@ -116,6 +151,8 @@ impl Default for Server {
             client_address_header: ClientAddressHeader::default(),
             workers: 0,
             admin_token_file: None,
+            drain_delay_ms: 0,
+            tls: None,
         }
     }
 }

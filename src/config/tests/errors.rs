@@ -61,7 +61,7 @@ fn unknown_keys_are_named_with_what_was_meant() {
             (
                 "foo",
                 "unknown key `foo` in [server]; it has listen, admin_listen, admin_token_file, \
-             trusted_proxies, client_address_header or workers",
+             tls, trusted_proxies, client_address_header, workers or drain_delay",
             ),
         ],
     );

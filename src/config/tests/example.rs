@@ -40,7 +40,8 @@ fn commented_defaults_of_the_example_are_the_defaults_of_the_code() {
 fn example_shows_every_key() {
     let full = uncommented();
     let mut shown = 0;
-    let headers = ["[server]", "[geoip]", "[scrape]", "[thresholds]", "[scheduler]"];
+    let headers =
+        ["[server]", "[server.tls]", "[limits]", "[geoip]", "[scrape]", "[thresholds]", "[scheduler]"];
     let arrays = ["[[geoip.overrides]]", "[[pops]]", "[[pools]]", "[[nodes]]", "[[domains]]"];
     for header in headers.into_iter().chain(arrays) {
         let text = full.replacen(header, &format!("{header}\nzzzzzzzz = 1"), 1);
@@ -48,7 +49,7 @@ fn example_shows_every_key() {
         assert_eq!(errors.errors().len(), 1, "{errors}");
         let (_, keys) = errors.errors()[0].message.split_once("; it has ").unwrap();
         for key in keys.replace(" or ", ", ").split(", ") {
-            let is_table = full.contains(&format!("[[{}.{key}]]", header.trim_matches(['[', ']'])));
+            let is_table = full.contains(&format!("[{}.{key}]", header.trim_matches(['[', ']'])));
             let is_line = full.lines().any(|line| line.starts_with(&format!("{key} = ")));
             assert!(is_table || is_line, "{key} of {header} is not in the example");
             shown += 1;
