@@ -13,6 +13,10 @@ use crate::schedule::reading::{ProbeFailure, Reading, StreamReading};
 /// What a player's URL adds to a stream's name; an edge that is asked over HTTP lists "livestream.flv".
 const EXTENSIONS: [&str; 5] = [".flv", ".m3u8", ".ts", ".aac", ".mp3"];
 
+/// Clients or kbit/s of one stream beyond which a number is a mistake. Without a bound, two that are finite add up to
+/// one that is not, and one such node would spoil what the whole fleet learns of a stream.
+const BEYOND: f64 = 1e9;
+
 /// An answer of the API.
 #[derive(Deserialize)]
 struct Answer<'a> {
@@ -56,17 +60,26 @@ pub(super) fn read(page: &[u8]) -> Result<Option<Reading>, ProbeFailure> {
     let Some(list) = answer.streams else { return Ok(None) };
     let mut streams: Vec<StreamReading> = Vec::with_capacity(list.len());
     for stream in &list {
-        if stream.clients < 0.0 || stream.kbps.recv_30s < 0.0 {
-            return Err(ProbeFailure::Parse(format!(
-                "list of streams: {} has less than nothing",
-                stream.url
-            )));
+        if let Some(fault) = fault(stream) {
+            return Err(ProbeFailure::Parse(format!("list of streams: {} has {fault}", stream.url)));
         }
         if let Some(key) = key(&stream.url).filter(|_| stream.kbps.recv_30s > 0.0) {
             streams.push(StreamReading { key, clients: stream.clients, kbps: stream.kbps.recv_30s });
         }
     }
     Ok(Some(Reading { streams: merged(streams), ..Reading::default() }))
+}
+
+/// What a stream cannot have.
+fn fault(stream: &Stream<'_>) -> Option<&'static str> {
+    let numbers = [stream.clients, stream.kbps.recv_30s];
+    if numbers.iter().any(|number| *number < 0.0) {
+        Some("less than nothing")
+    } else if numbers.iter().any(|number| *number > BEYOND) {
+        Some("more than any machine could")
+    } else {
+        None
+    }
 }
 
 /// [`affinity::hash`] of "app/name", as players write it in `stream=`.
@@ -168,6 +181,10 @@ mod tests {
             &page(&stream("/live/a", -1, 5)),
             "parse: list of streams: /live/a has less than nothing",
         );
+        let more = "parse: list of streams: /live/a has more than any machine could";
+        let huge = page(&stream("/live/a", 1, 5));
+        check_failure(&huge.replace("\"clients\":1", "\"clients\":1e308"), more);
+        check_failure(&huge.replace("\"recv_30s\":5", "\"recv_30s\":1e10"), more);
         let cut = &ORIGIN[..ORIGIN.len() / 2];
         let failure = read(cut.as_bytes()).unwrap_err().to_string();
         assert!(failure.starts_with("parse: list of streams: EOF while parsing"), "{failure}");
