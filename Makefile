@@ -10,17 +10,18 @@ PYTHON ?= python3
 SCHEMATHESIS_VERSION := 4.32.5
 
 # The stages of `make test` in order: quick ones first, tests last, so that their summary ends the output.
-STAGES := setup fmt-check alerts lint doc build openapi doctest unit
+STAGES := setup fmt-check alerts lint doc fuzz-smoke build openapi doctest unit
 
 # program:package; each is installed by apt if the program is missing.
 PROGRAMS := \
+    c++:g++ \
     curl:curl \
     prometheus-node-exporter:prometheus-node-exporter \
     prometheus-process-exporter:prometheus-process-exporter \
     promtool:prometheus \
     wrk:wrk
 
-.PHONY: help run test $(STAGES) fmt bench soak deny simulate-table
+.PHONY: help run test $(STAGES) fmt fuzz bench soak deny simulate-table
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -77,9 +78,11 @@ apt:
 
 fmt: ## Format the sources.
 	$(CARGO) fmt
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml
 
 fmt-check: ## Sources are formatted.
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 
 alerts: ## The alert rules fire when they should, and only then.
 	promtool check rules deploy/alerts.yaml
@@ -93,6 +96,10 @@ doc: ## The documentation builds without a warning.
 
 build: ## The binary and all tests, unoptimised.
 	$(CARGO) build --locked --all-features --bins --tests
+
+# With the ordinary toolchain and from a fixed seed: the same tree always gives the same answer.
+fuzz-smoke: ## Every fuzz target, a few thousand mutations of its seeds (ten seconds, after a build of its own).
+	fuzz/run smoke
 
 openapi: build ## The live service keeps what openapi.yaml promises.
 	tests/schemathesis.sh
@@ -109,6 +116,9 @@ unit: ## Unit and black-box tests.
 	    $(CARGO) test --locked --all-features --no-fail-fast --lib --bins --tests -- \
 	        --include-ignored --test-threads 6
 	fi
+
+fuzz: ## Search for inputs that break a law, with AddressSanitizer: SECONDS_EACH=180 TARGETS="mmdb pages" make fuzz.
+	fuzz/run long
 
 bench: ## Measure; see benches/.
 	$(CARGO) bench --locked --all-features

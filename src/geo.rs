@@ -32,6 +32,9 @@ mod canonical;
 mod centres;
 mod detail;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod mmdb;
 mod networks;
 mod overrides;

@@ -14,6 +14,9 @@ mod boundary;
 pub mod client_ip;
 mod drain;
 mod explain;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod geo;
 mod index;
 pub mod lane;

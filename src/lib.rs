@@ -23,5 +23,8 @@ pub mod scrape;
 
 pub mod clock;
 pub mod demo;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod simulate;
 pub mod telemetry;

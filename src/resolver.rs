@@ -9,6 +9,9 @@ mod drain;
 mod explain;
 #[cfg(test)]
 mod fixture;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod rtt;
 #[cfg(test)]
 mod tests;

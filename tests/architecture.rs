@@ -61,6 +61,11 @@ const LAW: &[(&str, Grant, &str)] = &[
         Grant::Only(&["schedule", "config", "app"]),
         "virtual time runs the core, no feeder and no front",
     ),
+    (
+        "fuzzing",
+        Grant::AllBut(&["app", "cli", "demo", "main", "simulate"]),
+        "fuzzers reach each room's readers, and need no running house for that",
+    ),
     ("cli", Grant::AllBut(&["main"]), "arguments choose among everything"),
     ("main", Grant::AllBut(&[]), "the way in"),
     ("lib", Grant::AllBut(&[]), "the list of modules"),

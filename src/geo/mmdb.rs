@@ -89,6 +89,15 @@ impl Database {
         Ok(Self { file: None, reader, errors: AtomicU64::new(0) })
     }
 
+    /// As if the bytes were those of the built-in one, examined like a file's.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn from_bytes(bytes: Vec<u8>) -> Result<Self, GeoError> {
+        let path = Path::new(BUILT_IN);
+        let reader = read(path, Cow::Owned(bytes))?;
+        examine(path, &reader)?;
+        Ok(Self { file: None, reader, errors: AtomicU64::new(0) })
+    }
+
     /// Reads and examines a file.
     pub(super) fn open(path: &Path) -> Result<Self, GeoError> {
         let database = Self::open_unexamined(path)?;

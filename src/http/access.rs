@@ -61,7 +61,7 @@ impl OpsToken {
     }
 
     /// Whether a request shows it, in exactly one `Authorization` header.
-    fn is_shown(&self, headers: &HeaderMap) -> bool {
+    pub(super) fn is_shown(&self, headers: &HeaderMap) -> bool {
         let mut shown = headers.get_all(AUTHORIZATION).iter();
         let (Some(shown), None) = (shown.next(), shown.next()) else { return false };
         let Some((scheme, token)) = shown.to_str().ok().and_then(|shown| shown.split_once(' ')) else {

@@ -27,9 +27,9 @@ const BODY_BYTES_MAX: usize = 4 * 1024;
 const TIME_MS: RangeInclusive<f64> = 0.1..=2_000.0;
 
 /// One report.
-struct Report {
-    token: String,
-    times: ArrayVec<(IpAddr, f32), MOST_TIMES>,
+pub(super) struct Report {
+    pub(super) token: String,
+    pub(super) times: ArrayVec<(IpAddr, f32), MOST_TIMES>,
 }
 
 /// Takes a report. Web players of any origin may read what became of it.
@@ -83,7 +83,7 @@ fn invalid(name: &'static str, reason: &'static str) -> Problem {
 
 impl Report {
     /// Reads a body; every member that is wrong is named. Members that are not known are ignored.
-    fn read(body: &[u8]) -> Result<Self, Problem> {
+    pub(super) fn read(body: &[u8]) -> Result<Self, Problem> {
         let body: Map<String, Value> =
             serde_json::from_slice(body).map_err(|_| invalid("body", "must be a JSON object"))?;
         let token = match body.get("token") {

@@ -1,0 +1,34 @@
+//! What fuzzers throw bytes at: every place where bytes of strangers come in, with a law that must hold after.
+//!
+//! Only there for tests and for `cargo fuzz` (`--cfg fuzzing`), never in the product. `fuzz/fuzz_targets` has one
+//! line for each of [`TARGETS`]; the test below sends all committed inputs (`fuzz/seeds`, `fuzz/findings`) through the
+//! same functions with the ordinary toolchain. What a room keeps to itself is reached from inside, by its own
+//! `fuzzing` module.
+
+mod configuration;
+mod pages;
+#[cfg(test)]
+mod tests;
+
+pub use self::configuration::configuration;
+pub use self::pages::{exposition, pages, streams};
+pub use crate::geo::fuzzing::mmdb;
+pub use crate::http::fuzzing::{client_address, ops_token, resolve_query, rtt_body};
+pub use crate::resolver::fuzzing::report_token;
+
+/// Takes any bytes; panics if a law is broken.
+pub type Target = fn(&[u8]);
+
+/// Every target by name: its program in `fuzz/fuzz_targets`, its folder in `fuzz/seeds`.
+pub static TARGETS: &[(&str, Target)] = &[
+    ("client_address", client_address),
+    ("configuration", configuration),
+    ("exposition", exposition),
+    ("mmdb", mmdb),
+    ("ops_token", ops_token),
+    ("pages", pages),
+    ("report_token", report_token),
+    ("resolve_query", resolve_query),
+    ("rtt_body", rtt_body),
+    ("streams", streams),
+];
