@@ -71,6 +71,8 @@ pub struct Server {
     pub client_address_header: ClientAddressHeader,
     /// Player-side threads, 1…256; 0: one per core.
     pub workers: usize,
+    /// How clients' addresses stand in the log; default masked. A reload changes it.
+    pub log_client_addresses: LoggedAddresses,
     /// A file with the bearer token that the operators' side asks for; `None` (default): it asks for none.
     pub admin_token_file: Option<PathBuf>,
     /// How long the service says that it is not ready before it stops, ms, 0…10 min; default 0.
@@ -122,6 +124,16 @@ pub enum ClientAddressHeader {
     Forwarded,
     /// `X-Real-IP`, one address.
     XRealIp,
+}
+
+/// How clients' addresses stand in the log. Who watches what is personal data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LoggedAddresses {
+    /// As their networks: /24 of IPv4, /48 of IPv6.
+    #[default]
+    Masked,
+    /// As they are.
+    Full,
 }
 
 /// `[geoip]`

@@ -14,6 +14,7 @@ mod boundary;
 pub mod client_ip;
 mod drain;
 mod explain;
+mod failure;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -28,6 +29,7 @@ mod probes;
 pub mod problem;
 mod query;
 pub mod reload;
+mod request_id;
 mod resolve;
 mod rtt;
 pub mod serve;
@@ -49,7 +51,7 @@ use self::limit::Limiter;
 use self::reload::Reload;
 use crate::config;
 use crate::resolver::Resolver;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Lid, Telemetry};
 
 /// Everything a surface may ask. One per process, shared by both sides and all workers.
 pub struct Front {
@@ -67,6 +69,8 @@ pub struct Front {
     limits: ArcSwap<config::Limits>,
     /// This process is about to end.
     stops: AtomicBool,
+    /// Over the log lines of each kind of failure.
+    lids: [Lid; problem::Slug::ALL.len()],
 }
 
 /// Which listener a route belongs to.
@@ -150,6 +154,7 @@ impl Front {
             limiter: Limiter::new(&limits),
             limits: ArcSwap::from_pointee(limits),
             stops: AtomicBool::new(false),
+            lids: Default::default(),
         }
     }
 
@@ -195,6 +200,11 @@ impl Front {
     #[must_use]
     pub fn client(&self, peer: Peer, headers: &http::HeaderMap) -> std::net::IpAddr {
         if peer.trusted { self.rule.load().client(peer.ip, headers) } else { peer.ip }
+    }
+
+    /// A client's address as it may stand in the log.
+    fn shown(&self, client: std::net::IpAddr) -> String {
+        self.rule.load().shown(client)
     }
 }
 

@@ -179,6 +179,12 @@ impl Resolver {
         Self { state, locator, tickets: AtomicU64::new(seed), reports: ArcSwapOption::empty() }
     }
 
+    /// Now, for who has nothing else that tells.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        self.state.clock().coarse()
+    }
+
     /// Answers a question and books the viewer.
     ///
     /// # Errors

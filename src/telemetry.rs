@@ -9,7 +9,9 @@
 pub mod answers;
 mod classic;
 mod fleet;
+mod flood;
 mod logs;
+pub mod mask;
 mod scrapes;
 
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 pub use self::answers::{Answers, Refused};
 pub use self::fleet::Present;
+pub use self::flood::Lid;
 pub use self::logs::init_logs;
 pub use self::scrapes::CountedObserver;
 use self::scrapes::Scrapes;

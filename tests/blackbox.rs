@@ -19,6 +19,8 @@ mod explain;
 mod geoip;
 #[path = "blackbox/load.rs"]
 mod load;
+#[path = "blackbox/logs.rs"]
+mod logs;
 #[path = "blackbox/overload.rs"]
 mod overload;
 #[path = "blackbox/players.rs"]

@@ -47,6 +47,7 @@ fn shortest_file_has_the_documented_defaults() {
         admin_listen: "127.0.0.1:8081".parse().unwrap(),
         trusted_proxies: vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()],
         client_address_header: ClientAddressHeader::XForwardedFor,
+        log_client_addresses: LoggedAddresses::Masked,
         workers: 0,
         admin_token_file: None,
         drain_delay_ms: 0,
@@ -96,6 +97,7 @@ fn every_section_is_read() {
             admin_listen = "[::1]:81"
             trusted_proxies = ["10.0.0.0/8", "192.0.2.7"]
             client_address_header = "forwarded"
+            log_client_addresses = "full"
             workers = 4
             [geoip]
             databases = ["city.mmdb", "/var/lib/city6.mmdb"]
@@ -136,6 +138,7 @@ fn every_section_is_read() {
     assert_eq!(config.server.listen, "[::]:80".parse().unwrap());
     assert_eq!(config.server.trusted_proxies[1], "192.0.2.7/32".parse().unwrap());
     assert_eq!(config.server.client_address_header, ClientAddressHeader::Forwarded);
+    assert_eq!(config.server.log_client_addresses, LoggedAddresses::Full);
     assert_eq!(config.server.workers, 4);
     assert_eq!(config.geoip.databases, [PathBuf::from("city.mmdb"), PathBuf::from("/var/lib/city6.mmdb")]);
     assert_eq!(config.geoip.default_location, Location::new(31.0, 121.5).ok());

@@ -1,20 +1,26 @@
-//! What every routed request passes, in and out: the length limit, the last word on errors, the panic net.
+//! What every routed request passes, in and out: its name, the length limit, the last word on errors, the panic net.
 //!
-//! Only the routers have it. The fast lane does the same three things inline ([`super::lane`]).
+//! Only the routers have it. The fast lane does the same things inline ([`super::lane`]).
 
 use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Uri};
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{Method, Response, StatusCode, Uri};
+use http_body_util::Full;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::Front;
-use super::problem::{MEDIA_TYPE, Problem, Reported, Slug};
+use super::client_ip::Peer;
+use super::failure::Origin;
+use super::problem::{Problem, Slug};
+use super::request_id::{RequestId, X_REQUEST_ID};
 
 /// Longest path and query, bytes. Above it no parameter can be legitimate, and reading it would be a gift.
 const LONGEST_URI: usize = 8 * 1024;
@@ -38,11 +44,11 @@ pub(super) fn check_length(uri: &Uri) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Counts a problem that is about to leave.
-pub(super) fn count<B>(front: &Front, response: &http::Response<B>) {
-    if let Some(Reported(slug)) = response.extensions().get::<Reported>() {
-        front.telemetry.problem(slug.as_str());
-    }
+/// A problem leaves: counted, logged where it is a failure, in words.
+pub(super) fn refuse(front: &Front, origin: &Origin, problem: &Problem) -> Response<Full<Bytes>> {
+    front.telemetry.problem(problem.slug().as_str());
+    origin.log(front, problem);
+    problem.respond(&origin.id)
 }
 
 /// Nothing is served under this path.
@@ -55,64 +61,79 @@ pub(super) async fn wrong_method() -> Problem {
     Problem::new(Slug::MethodNotAllowed, "this path does not answer this method; see the Allow header")
 }
 
-async fn pass(State(front): State<Arc<Front>>, request: Request, next: Next) -> Response {
-    let response = match check_length(request.uri()) {
+async fn pass(State(front): State<Arc<Front>>, request: Request, next: Next) -> axum::response::Response {
+    let peer = request.extensions().get::<Peer>().copied();
+    let origin = Origin::of(&front, peer, request.method(), request.uri(), request.headers());
+    // Behind the lane a name is said if one was brought; this is the same surface by another way.
+    let is_silent = request.uri().path() == super::resolve::PATH
+        && request.method() != Method::OPTIONS
+        && peer.is_none_or(|peer| RequestId::brought(peer, request.headers()).is_none());
+    let mut response = match check_length(request.uri()) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     };
-    let response = in_our_words(response);
-    count(&front, &response);
-    response
+    match response.extensions_mut().remove::<Problem>().or_else(|| in_our_words(response.status())) {
+        Some(problem) => worded(&response, refuse(&front, &origin, &problem)),
+        None if is_silent && response.status().is_success() => response,
+        None => {
+            response.headers_mut().insert(&X_REQUEST_ID, origin.id.header());
+            response
+        }
+    }
 }
 
-/// An error that a framework worded (a rejected extractor, say) becomes a problem of the same status.
-fn in_our_words(response: Response) -> Response {
-    let status = response.status();
-    let is_error = status.is_client_error() || status.is_server_error();
-    if !is_error || is_problem(response.headers()) {
-        return response;
-    }
-    tracing::warn!(%status, "a framework rejection reached the boundary");
-    let reason = status.canonical_reason().unwrap_or("error");
-    let mut ours = Problem::new(Slug::of_status(status), reason).into_response();
-    if let Some(allow) = response.headers().get(http::header::ALLOW) {
-        ours.headers_mut().insert(http::header::ALLOW, allow.clone());
+/// The words of a problem, and what its surface or a framework had to add: `Allow`, a challenge, an origin.
+fn worded(theirs: &axum::response::Response, ours: Response<Full<Bytes>>) -> axum::response::Response {
+    let mut ours = ours.map(Body::new);
+    for (name, value) in theirs.headers() {
+        let is_of_the_body = name == CONTENT_LENGTH || name == CONTENT_TYPE;
+        if !is_of_the_body && !ours.headers().contains_key(name) {
+            ours.headers_mut().insert(name, value.clone());
+        }
     }
     ours
 }
 
-fn is_problem(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|value| value == MEDIA_TYPE)
+/// An error that a framework worded (a rejected extractor, say) becomes a problem of the same status.
+fn in_our_words(status: StatusCode) -> Option<Problem> {
+    let is_error = status.is_client_error() || status.is_server_error();
+    let reason = status.canonical_reason().unwrap_or("error");
+    is_error.then(|| Problem::new(Slug::of_status(status), reason).because("worded by a framework"))
 }
 
 /// A panic in a handler: the message goes to the log, not to the client.
 #[expect(clippy::needless_pass_by_value, reason = "tower-http hands it over by value")]
-fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
-    report(&*panic).into_response()
+fn panicked(panic: Box<dyn Any + Send + 'static>) -> axum::response::Response {
+    defect(&*panic).into_response()
 }
 
-/// Logs a panic and turns it into a problem.
-pub(super) fn report(panic: &(dyn Any + Send)) -> Problem {
+/// What a panic is to a client: a defect of ours.
+pub(super) fn defect(panic: &(dyn Any + Send)) -> Problem {
     let message = panic
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
-    tracing::error!(panic = message, "a handler panicked");
-    Problem::internal()
+    Problem::internal().because(format_args!("panic: {message}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::StatusCode;
+    use crate::http::problem::MEDIA_TYPE;
+    use http::HeaderValue;
+    use http::header::ALLOW;
 
     #[test]
     fn a_framework_rejection_leaves_as_a_problem() {
-        let theirs = (StatusCode::UNSUPPORTED_MEDIA_TYPE, "Expected application/json").into_response();
-        let ours = in_our_words(theirs);
-        assert_eq!(ours.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        let mut theirs = (StatusCode::METHOD_NOT_ALLOWED, "Expected GET").into_response();
+        theirs.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+        let problem = in_our_words(theirs.status()).unwrap();
+        let ours = worded(&theirs, problem.respond(&RequestId::new()));
+        assert_eq!(ours.status(), StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(ours.headers()[CONTENT_TYPE], MEDIA_TYPE);
+        assert_eq!(ours.headers()[ALLOW], "GET");
+        assert!(in_our_words(StatusCode::NO_CONTENT).is_none());
     }
 
     #[test]

@@ -13,7 +13,8 @@ use http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 
 use super::problem::Problem;
-use crate::config::{ClientAddressHeader, Server};
+use crate::config::{ClientAddressHeader, LoggedAddresses, Server};
+use crate::telemetry::mask;
 
 /// Hops looked at before the walk gives up. A chain that long is an attack or a loop.
 const MOST_HOPS: usize = 32;
@@ -35,6 +36,7 @@ pub struct Peer {
 pub struct ClientRule {
     trusted: Box<[IpNet]>,
     header: ClientAddressHeader,
+    logged: LoggedAddresses,
 }
 
 // === impl ClientRule ===
@@ -43,7 +45,11 @@ impl ClientRule {
     /// The rule of a configuration.
     #[must_use]
     pub fn new(server: &Server) -> Self {
-        Self { trusted: server.trusted_proxies.clone().into(), header: server.client_address_header }
+        Self {
+            trusted: server.trusted_proxies.clone().into(),
+            header: server.client_address_header,
+            logged: server.log_client_addresses,
+        }
     }
 
     /// Who a TCP peer is.
@@ -73,6 +79,15 @@ impl ClientRule {
                     _ => peer,
                 }
             }
+        }
+    }
+
+    /// A client's address as it may stand in the log.
+    #[must_use]
+    pub fn shown(&self, client: IpAddr) -> String {
+        match self.logged {
+            LoggedAddresses::Masked => mask::network(client).to_string(),
+            LoggedAddresses::Full => client.to_string(),
         }
     }
 
@@ -194,7 +209,8 @@ mod tests {
 
     fn rule(header: ClientAddressHeader) -> ClientRule {
         let trusted = ["127.0.0.0/8", "10.0.0.0/8", "2001:db8:1::/48"];
-        ClientRule { trusted: trusted.iter().map(|net| net.parse().unwrap()).collect(), header }
+        let trusted = trusted.iter().map(|net| net.parse().unwrap()).collect();
+        ClientRule { trusted, header, logged: LoggedAddresses::Masked }
     }
 
     #[track_caller]

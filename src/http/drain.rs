@@ -71,7 +71,7 @@ pub(super) async fn preview(
     let id = node_id(id)?;
     // Some ten thousand decisions: not on a thread that scrapes are timed on.
     let preview = tokio::task::spawn_blocking(move || front.resolver.drain_preview(&id));
-    let preview = preview.await.map_err(|_| Problem::internal())?;
+    let preview = preview.await.map_err(|error| Problem::internal().because(error))?;
     Ok(fresh(preview.ok_or_else(unknown_node)?))
 }
 

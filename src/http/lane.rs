@@ -4,8 +4,7 @@
 //! is matched, no router cloned, no future boxed. Measured against the same function behind the plain router:
 //! 0.4 µs less, and 3.6 µs less than behind the five usual layers.
 //!
-//! What the boundary does for the router (`boundary.rs`) the product function does itself, except for
-//! counting problems, which happens here.
+//! What the boundary does for the router (`boundary.rs`) the product function does itself.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -18,11 +17,12 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures_util::future::{Either, Ready, ready};
 use http::header::CONNECTION;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
+use http::{HeaderValue, Method, Request, Response, Version};
 use http_body_util::{Either as EitherBody, Full};
 use tower::Service as _;
 
 use super::client_ip::Peer;
+use super::failure::Origin;
 use super::limit::ClientKey;
 use super::problem::{Problem, Slug};
 use super::serve::Gauge;
@@ -66,19 +66,24 @@ impl Lane {
     }
 
     /// What is refused before it is read: it comes when too many wait, or its client has asked too often.
-    fn refusal(&self, headers: &HeaderMap) -> Option<Response<Full<Bytes>>> {
+    fn refusal<B>(&self, request: &Request<B>) -> Option<Response<Full<Bytes>>> {
+        let refuse = |problem: &Problem| {
+            let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+            let origin = Origin::of(&self.front, Some(self.peer), method, uri, headers);
+            resolve::for_web_players(boundary::refuse(&self.front, &origin, problem))
+        };
         if self.gauge.refuses() {
             let problem = Problem::new(Slug::Busy, "requests wait too long for their turn at this replica");
-            return Some(problem.retry_after(BUSY_RETRY_S).respond());
+            return Some(refuse(&problem.retry_after(BUSY_RETRY_S)));
         }
-        let client = self.front.client(self.peer, headers);
+        let client = self.front.client(self.peer, request.headers());
         // A trusted peer that names nobody speaks for itself.
         if self.peer.trusted && client == self.peer.ip {
             return None;
         }
         let now = self.front.resolver.coarse();
         let exhausted = self.front.limiter.take(ClientKey::of(client), now).err()?;
-        let mut response = Problem::from(exhausted).respond();
+        let mut response = refuse(&exhausted.into());
         response.headers_mut().extend(exhausted.headers().map(|(name, value)| (Some(name), value)));
         Some(response)
     }
@@ -121,18 +126,13 @@ where
         let is_resolve = path == resolve::PATH;
         let version = request.version();
         let may_refuse = is_resolve || !NEVER_REFUSED.contains(&path);
-        if let Some(mut refused) = may_refuse.then(|| self.refusal(request.headers())).flatten() {
-            boundary::count(&self.front, &refused);
-            resolve::open_to_pages(refused.headers_mut());
+        if let Some(refused) = may_refuse.then(|| self.refusal(&request)).flatten() {
             return Either::Left(ready(self.leave(refused.map(EitherBody::Left), version)));
         }
         if !is_resolve || request.method() != Method::GET {
             return Either::Right(self.by_router(request));
         }
         let response = resolve::answer(&self.front, self.peer, request.uri(), request.headers());
-        if !response.status().is_success() {
-            boundary::count(&self.front, &response);
-        }
         Either::Left(ready(self.leave(response.map(EitherBody::Left), version)))
     }
 }

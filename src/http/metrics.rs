@@ -26,7 +26,7 @@ pub(super) async fn show(State(front): State<Arc<Front>>, request: Request) -> R
         };
         telemetry.page(exposition, present)
     });
-    let page = page.await.map_err(|_| Problem::internal())?;
+    let page = page.await.map_err(|error| Problem::internal().because(error))?;
     let headers = [(CONTENT_TYPE, exposition.media_type()), (CACHE_CONTROL, "no-store"), (VARY, "Accept")];
     Ok((headers, page).into_response())
 }

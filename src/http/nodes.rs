@@ -63,7 +63,7 @@ pub(super) async fn list(State(front): State<Arc<Front>>, request: Request) -> R
         nodes.retain(passes);
         Json(Listing { summary: Summary::of(&nodes), nodes }).into_response()
     });
-    let listing = listing.await.map_err(|_| Problem::internal())?;
+    let listing = listing.await.map_err(|error| Problem::internal().because(error))?;
     Ok(([(CACHE_CONTROL, "no-store")], listing).into_response())
 }
 

@@ -1,13 +1,11 @@
 //! Errors on the wire: RFC 9457 problem details, and nothing else.
 //!
 //! [`Slug`] is the closed set of what can go wrong; `openapi.yaml` lists the same set and a test compares the
-//! two. A client decides by `code`, a person reads `detail`, an operator finds the log line by `instance`.
+//! two. A client decides by `code`, a person reads `detail`, an operator finds the log line by
+//! `instance`, which is the request's name.
 
 use std::borrow::Cow;
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::fmt;
 
 use axum::body::Body;
 use axum::response::IntoResponse;
@@ -18,6 +16,7 @@ use http_body_util::Full;
 use serde::Serialize;
 
 use super::reload::Mistake;
+use super::request_id::{RequestId, X_REQUEST_ID};
 use crate::resolver::Refusal;
 
 /// The media type of every error.
@@ -84,13 +83,11 @@ pub struct Problem {
     detail: Cow<'static, str>,
     invalid_params: Vec<InvalidParam>,
     retry_after_s: Option<u32>,
-    readiness: Option<serde_json::Value>,
+    readiness: Option<Box<serde_json::Value>>,
     mistakes: Vec<Mistake>,
+    /// For the log only: what exactly went wrong on our side.
+    cause: Option<Box<str>>,
 }
-
-/// Marks a response that came from a [`Problem`], so that the boundary counts it and leaves it alone.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Reported(pub(super) Slug);
 
 /// The body, in the order in which a person wants to read it.
 #[derive(Serialize)]
@@ -227,6 +224,7 @@ impl Problem {
             retry_after_s: None,
             readiness: None,
             mistakes: Vec::new(),
+            cause: None,
         }
     }
 
@@ -253,6 +251,12 @@ impl Problem {
         )
     }
 
+    /// What exactly went wrong, for the log.
+    pub(super) fn because(mut self, cause: impl fmt::Display) -> Self {
+        self.cause = Some(cause.to_string().into());
+        self
+    }
+
     /// When to come back.
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
@@ -262,7 +266,7 @@ impl Problem {
 
     /// What is not ready, in full.
     pub(super) fn with_readiness(mut self, readiness: serde_json::Value) -> Self {
-        self.readiness = Some(readiness);
+        self.readiness = Some(readiness.into());
         self
     }
 
@@ -278,34 +282,32 @@ impl Problem {
         self.slug
     }
 
-    /// The whole response. Its `instance` is new, and is in the log when the fault is ours.
-    #[must_use]
-    pub fn respond(&self) -> Response<Full<Bytes>> {
-        let instance = format!("urn:nearcast:request:{:016x}", request_id());
-        if self.slug == Slug::Internal {
-            tracing::error!(%instance, "request failed");
-        } else {
-            tracing::debug!(%instance, code = self.slug.as_str(), detail = %self.detail, "request refused");
-        }
+    /// What the log is told: the cause, or what the client is told too.
+    pub(super) fn reason(&self) -> &str {
+        self.cause.as_deref().unwrap_or(&self.detail)
+    }
+
+    /// The whole response to the request of this name.
+    pub(super) fn respond(&self, id: &RequestId) -> Response<Full<Bytes>> {
         let wire = Wire {
             r#type: format!("urn:nearcast:problem:{}", self.slug.as_str()),
             title: self.slug.title(),
             status: self.slug.status().as_u16(),
             detail: &self.detail,
-            instance,
+            instance: format!("urn:nearcast:request:{id}"),
             code: self.slug.as_str(),
             invalid_params: &self.invalid_params,
-            readiness: self.readiness.as_ref(),
+            readiness: self.readiness.as_deref(),
             mistakes: &self.mistakes,
         };
         // Strings and numbers always serialise; an empty body with the right status is the honest rest.
         let body = serde_json::to_vec(&wire).unwrap_or_default();
         let mut response = Response::new(Full::new(Bytes::from(body)));
         *response.status_mut() = self.slug.status();
-        response.extensions_mut().insert(Reported(self.slug));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(&X_REQUEST_ID, id.header());
         if let Some(seconds) = self.retry_after_s {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -337,16 +339,14 @@ impl From<Refusal> for Problem {
     }
 }
 
+/// Without words yet: they hold the name of the request, which the boundary knows and a surface need not.
 impl IntoResponse for Problem {
     fn into_response(self) -> axum::response::Response {
-        self.respond().map(Body::new)
+        let mut response = axum::response::Response::new(Body::empty());
+        *response.status_mut() = self.slug.status();
+        response.extensions_mut().insert(self);
+        response
     }
-}
-
-/// A number that no other error of any replica has: a random start, then one after the other.
-fn request_id() -> u64 {
-    static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one(0)));
-    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 #[cfg(test)]
@@ -356,7 +356,14 @@ mod tests {
     fn body(problem: &Problem) -> serde_json::Value {
         use futures_util::FutureExt;
         use http_body_util::BodyExt;
-        let body = problem.respond().into_body().collect().now_or_never().unwrap().unwrap().to_bytes();
+        let body = problem
+            .respond(&RequestId::new())
+            .into_body()
+            .collect()
+            .now_or_never()
+            .unwrap()
+            .unwrap()
+            .to_bytes();
         serde_json::from_slice(&body).unwrap()
     }
 
@@ -400,7 +407,7 @@ mod tests {
         ] {
             let problem = Problem::from(refusal);
             assert_eq!(problem.slug(), slug);
-            let response = problem.respond();
+            let response = problem.respond(&RequestId::new());
             assert_eq!(response.headers().get(RETRY_AFTER).map(|v| v.to_str().unwrap()), retry);
             assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
             assert_eq!(response.headers()[CONTENT_TYPE], MEDIA_TYPE);
@@ -408,8 +415,13 @@ mod tests {
     }
 
     #[test]
-    fn no_two_problems_share_an_instance() {
-        let problem = Problem::internal();
+    fn the_cause_is_for_the_log_and_the_instance_is_the_requests_name() {
+        let problem = Problem::internal().because("a secret of ours");
+        assert_eq!(problem.reason(), "a secret of ours");
+        assert!(!body(&problem).to_string().contains("secret"));
+        let id = RequestId::new();
+        let response = problem.respond(&id);
+        assert_eq!(response.headers()[&X_REQUEST_ID], id.to_string());
         assert_ne!(body(&problem)["instance"], body(&problem)["instance"]);
     }
 }

@@ -17,7 +17,7 @@ use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_TYPE,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri};
 use http_body_util::Full;
 
 pub(super) use self::asked::Asked;
@@ -26,7 +26,9 @@ use self::reply::Reply;
 use super::Front;
 use super::boundary;
 use super::client_ip::Peer;
+use super::failure::Origin;
 use super::problem::Problem;
+use super::request_id::{RequestId, X_REQUEST_ID};
 use crate::resolver::Refusal;
 
 /// The path of the fast lane.
@@ -40,7 +42,10 @@ pub(super) async fn show(
     peer: Peer,
     request: Request,
 ) -> axum::response::Response {
-    answer(&front, peer, request.uri(), request.headers()).map(Body::new)
+    match caught(&front, peer, request.uri(), request.headers()) {
+        Ok(response) => response.map(Body::new),
+        Err(problem) => for_web_players(problem.into_response()),
+    }
 }
 
 /// A browser asks whether it may ask: yes, from anywhere.
@@ -54,22 +59,42 @@ pub(super) async fn preflight() -> impl IntoResponse {
     (StatusCode::NO_CONTENT, headers)
 }
 
-/// The product: a question from the wire becomes an answer on the wire. Always a complete response; a panic
-/// inside costs this one answer and no other on the connection.
+/// The product: a question from the wire becomes an answer on the wire. Always a complete response.
+///
+/// A request without a name of its proxy's is given one only when it fails: names are for finding failures, and this
+/// is asked a hundred thousand times a second.
 pub(super) fn answer(front: &Front, peer: Peer, uri: &Uri, headers: &HeaderMap) -> Response<Full<Bytes>> {
-    let outcome = catch_unwind(AssertUnwindSafe(|| resolve(front, peer, uri, headers)));
-    let outcome = outcome.unwrap_or_else(|panic| Err(boundary::report(&*panic)));
-    outcome.unwrap_or_else(|problem| {
-        let mut response = problem.respond();
-        open_to_pages(response.headers_mut());
-        response
-    })
+    match caught(front, peer, uri, headers) {
+        Ok(mut response) => {
+            if let Some(id) = RequestId::brought(peer, headers) {
+                response.headers_mut().insert(&X_REQUEST_ID, id.header());
+            }
+            response
+        }
+        Err(problem) => {
+            let origin = Origin::of(front, Some(peer), &Method::GET, uri, headers);
+            for_web_players(boundary::refuse(front, &origin, &problem))
+        }
+    }
 }
 
-/// Web players are to read why they were refused, and when to come back.
-pub(super) fn open_to_pages(headers: &mut HeaderMap) {
+/// A panic inside costs this one answer and no other on the connection.
+fn caught(
+    front: &Front,
+    peer: Peer,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Result<Response<Full<Bytes>>, Problem> {
+    let outcome = catch_unwind(AssertUnwindSafe(|| resolve(front, peer, uri, headers)));
+    outcome.unwrap_or_else(|panic| Err(boundary::defect(&*panic)))
+}
+
+/// Web players are to read why, when to come back, and what to tell us.
+pub(super) fn for_web_players<B>(mut problem: Response<B>) -> Response<B> {
+    let headers = problem.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Retry-After"));
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Retry-After, X-Request-Id"));
+    problem
 }
 
 fn resolve(

@@ -1,5 +1,6 @@
 mod contract;
 mod drain;
+mod names;
 mod rtt;
 mod schema;
 

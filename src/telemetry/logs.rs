@@ -1,12 +1,17 @@
 //! Logs: one line an event, on standard error.
+//!
+//! What is told of clients goes through [`super::mask`]; what anybody can cause at will, through [`super::Lid`].
 
 use std::io::IsTerminal;
+use std::panic::PanicHookInfo;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
+
+use super::mask;
 
 /// What is logged, in the form `debug` or `nearcast::scrape=debug,info`.
 const VARIABLE: &str = "NEARCAST_LOG";
@@ -22,9 +27,23 @@ pub fn init_logs(json: bool) {
         fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr).boxed()
     };
     let started = tracing_subscriber::registry().with(lines.with_filter(targets)).try_init().is_ok();
-    if let (true, Some(complaint)) = (started, complaint) {
+    if !started {
+        return;
+    }
+    std::panic::set_hook(Box::new(tell_of_panic));
+    if let Some(complaint) = complaint {
         tracing::warn!("{VARIABLE} is not understood and ignored: {complaint}");
     }
+}
+
+/// A panic is a line like all others. What the runtime writes by itself has several lines and is no JSON.
+fn tell_of_panic(panic: &PanicHookInfo<'_>) {
+    let at = panic.location().map(ToString::to_string).unwrap_or_default();
+    let thread = std::thread::current();
+    let thread = thread.name().unwrap_or("unnamed");
+    // Words made of what somebody sent may have his address in them.
+    let message = mask::addresses(panic.payload_as_str().unwrap_or("no message"));
+    tracing::error!(at, thread, panic = &*message, "panicked");
 }
 
 fn targets(wish: Option<&str>) -> (Targets, Option<String>) {

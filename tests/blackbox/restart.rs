@@ -27,7 +27,7 @@ async fn a_process_that_takes_over_loses_no_question() {
     let load = Load::start(&service.player_url(QUESTION), 4, 8);
     for _ in 0..3 {
         let before = service.pid().to_string();
-        let next = Service::launch_by(&config, |command| {
+        let next = Service::launch_by(&config, &[], |command| {
             command.args(["--take-over", &before]);
         })
         .await;
@@ -76,7 +76,7 @@ async fn sockets_of_a_supervisor_outlive_the_process() {
         command.arg(program).args(arguments);
         command.stdin(Stdio::from(OwnedFd::from(listener.try_clone().unwrap())));
     };
-    let mut first = Service::launch_by(&config, handed).await;
+    let mut first = Service::launch_by(&config, &[], handed).await;
     assert_eq!(first.get(QUESTION).await.status, 200);
     let load = Load::start(&first.player_url(QUESTION), 0, 4);
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -85,7 +85,7 @@ async fn sockets_of_a_supervisor_outlive_the_process() {
     // Nobody is there. Who comes now waits in the socket for the next process.
     let waiting = tokio::spawn(async move { get(&format!("http://127.0.0.1:{port}{QUESTION}")).await });
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let _second = Service::launch_by(&config, handed).await;
+    let _second = Service::launch_by(&config, &[], handed).await;
     assert_eq!(waiting.await.unwrap().unwrap().status, 200);
     load.end_without_failure().await;
 }
@@ -108,7 +108,7 @@ async fn a_supervisor_is_told_and_load_balancers_are_warned_before_the_end() {
         panic!("{wanted} is not said");
     };
     let config = on_ports(free_port(), free_port(), "drain_delay = \"30s\"", &edges);
-    let mut service = Service::launch_by(&config, |command| {
+    let mut service = Service::launch_by(&config, &[], |command| {
         command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "200000");
     })
     .await;

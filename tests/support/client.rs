@@ -61,6 +61,19 @@ pub(crate) async fn get_with(url: &str, headers: &[(&str, &str)]) -> Result<Repl
     whole(request.send().await?).await
 }
 
+/// `POST` with a JSON body and headers of the caller's.
+pub(crate) async fn post_json(
+    url: &str,
+    body: impl Into<reqwest::Body>,
+    headers: &[(&str, &str)],
+) -> Result<Reply, reqwest::Error> {
+    let mut request = client().post(url).header("content-type", "application/json").body(body);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    whole(request.send().await?).await
+}
+
 /// `POST` without a body.
 pub(crate) async fn post(url: &str) -> Result<Reply, reqwest::Error> {
     whole(client().post(url).send().await?).await

@@ -14,6 +14,6 @@ mod client;
 mod exporter;
 mod service;
 
-pub(crate) use self::client::{Reply, client, eventually, get, get_with, post, stays_so};
+pub(crate) use self::client::{Reply, client, eventually, get, get_with, post, post_json, stays_so};
 pub(crate) use self::exporter::{Behaviour, Knobs, TestExporter, mix};
 pub(crate) use self::service::{Service, free_port, nearcast};

@@ -51,19 +51,38 @@ impl Service {
 
     /// Starts the service and waits until it listens, ready or not.
     pub(crate) async fn launch(config: &str) -> Self {
-        Self::launch_by(config, |_| {}).await
+        Self::launch_by(config, &[], |_| {}).await
+    }
+
+    /// The same with files beside the configuration, further arguments and what is logged (empty: as usual).
+    pub(crate) async fn launch_with(
+        config: &str,
+        files: &[(&str, &str)],
+        arguments: &[&str],
+        logged: &str,
+    ) -> Self {
+        Self::launch_by(config, files, |command| {
+            command.args(arguments).env("NEARCAST_LOG", logged);
+        })
+        .await
     }
 
     /// The same, started in another way: with more arguments, variables, or by somebody else.
-    pub(crate) async fn launch_by(config: &str, how: impl FnOnce(&mut Command)) -> Self {
+    pub(crate) async fn launch_by(
+        config: &str,
+        files: &[(&str, &str)],
+        how: impl FnOnce(&mut Command),
+    ) -> Self {
         let folder = TempDir::new().unwrap();
+        for (name, content) in files {
+            std::fs::write(folder.path().join(name), content).unwrap();
+        }
         std::fs::write(folder.path().join("nearcast.toml"), with_listeners(config)).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_nearcast"));
-        command.args(["serve", "--config", "nearcast.toml"]).stdin(Stdio::null());
+        command.args(["serve", "--config", "nearcast.toml"]).env_remove("NEARCAST_LOG").stdin(Stdio::null());
         how(&mut command);
         let mut child = command
             .current_dir(folder.path())
-            .env_remove("NEARCAST_LOG")
             .env("NO_COLOR", "1")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -171,8 +190,9 @@ impl Service {
     /// The addresses out of the line `listening player=ADDR admin=ADDR`.
     fn listeners(&self) -> Option<(SocketAddr, SocketAddr)> {
         let log = self.log.lock().unwrap();
-        let line = log.iter().find(|line| line.contains("listening") && line.contains("player="))?;
-        Some((field(line, "player=")?, field(line, "admin=")?))
+        let line = log.iter().find(|line| line.contains("listening") && line.contains("player"))?;
+        let both = |player, admin| Some((field(line, player)?, field(line, admin)?));
+        both("player=", "admin=").or_else(|| both("\"player\":\"", "\"admin\":\""))
     }
 
     /// For messages: whether it has ended, and what it wrote.
@@ -207,7 +227,7 @@ fn with_listeners(config: &str) -> String {
 
 fn field(line: &str, name: &str) -> Option<SocketAddr> {
     let (_, rest) = line.split_once(name)?;
-    rest.split_whitespace().next()?.trim_matches(['"', ',', '}']).parse().ok()
+    rest.split([' ', '"', ',', '}']).next()?.parse().ok()
 }
 
 /// Keeps a stream's lines.

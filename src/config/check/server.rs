@@ -10,7 +10,7 @@ use super::tls;
 use crate::config::raw::Section;
 use crate::config::report::Span;
 use crate::config::values::{duration, integer, network, socket_address, text, word};
-use crate::config::{ClientAddressHeader, Server};
+use crate::config::{ClientAddressHeader, LoggedAddresses, Server};
 
 /// Most player-side threads.
 const MOST_WORKERS: u32 = 256;
@@ -57,6 +57,11 @@ pub(super) fn read(section: &mut Section<'_>, folder: &Path) -> Server {
             "client_address_header",
             default.client_address_header,
             headers,
+        ),
+        log_client_addresses: section.get_or(
+            "log_client_addresses",
+            default.log_client_addresses,
+            word(&LoggedAddresses::ALL, LoggedAddresses::as_str),
         ),
         workers: section.get_or("workers", 0, integer(0..=MOST_WORKERS)) as usize,
         admin_token_file: admin_token_file.map(|path| folder.join(path.into_inner())),
@@ -149,6 +154,7 @@ impl Default for Server {
             admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
             trusted_proxies: vec![IpNet::V4(v4), IpNet::V6(v6)],
             client_address_header: ClientAddressHeader::default(),
+            log_client_addresses: LoggedAddresses::default(),
             workers: 0,
             admin_token_file: None,
             drain_delay_ms: 0,
@@ -170,6 +176,22 @@ impl ClientAddressHeader {
             Self::XForwardedFor => "x-forwarded-for",
             Self::Forwarded => "forwarded",
             Self::XRealIp => "x-real-ip",
+        }
+    }
+}
+
+// === impl LoggedAddresses ===
+
+impl LoggedAddresses {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::Masked, Self::Full];
+
+    /// The word used in configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Masked => "masked",
+            Self::Full => "full",
         }
     }
 }

@@ -61,7 +61,8 @@ fn unknown_keys_are_named_with_what_was_meant() {
             (
                 "foo",
                 "unknown key `foo` in [server]; it has listen, admin_listen, admin_token_file, \
-             tls, trusted_proxies, client_address_header, workers or drain_delay",
+             tls, trusted_proxies, client_address_header, log_client_addresses, workers or \
+             drain_delay",
             ),
         ],
     );
