@@ -204,12 +204,6 @@ impl Resolver {
         Ok(answer)
     }
 
-    /// Now, as the decisions see it.
-    #[must_use]
-    pub fn coarse(&self) -> Moment {
-        self.state.clock().coarse()
-    }
-
     /// Where an address is, and what is known of it.
     #[must_use]
     pub fn geo(&self, ip: IpAddr) -> GeoDetail {

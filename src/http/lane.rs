@@ -81,7 +81,7 @@ impl Lane {
         if self.peer.trusted && client == self.peer.ip {
             return None;
         }
-        let now = self.front.resolver.coarse();
+        let now = self.front.resolver.now();
         let exhausted = self.front.limiter.take(ClientKey::of(client), now).err()?;
         let mut response = refuse(&exhausted.into());
         response.headers_mut().extend(exhausted.headers().map(|(name, value)| (Some(name), value)));
