@@ -267,7 +267,7 @@ impl Core {
         let cancel = CancellationToken::new();
         let observer = Arc::clone(&state) as Arc<dyn Observer>;
         let observer = Arc::new(CountedObserver::new(Arc::clone(&telemetry), observer));
-        let scraper = Scraper::start(&nodes, config.scrape, clock.clone(), observer, cancel.clone());
+        let scraper = Scraper::start(&nodes, plan::how(config), clock.clone(), observer, cancel.clone());
         let core = Self {
             clock,
             state,

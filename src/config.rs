@@ -10,6 +10,7 @@
 
 mod check;
 mod error;
+mod networks;
 mod raw;
 mod report;
 mod suggest;
@@ -32,6 +33,7 @@ use crate::schedule::policy::PolicyKind;
 use crate::schedule::thresholds::Thresholds;
 
 pub use self::error::{ConfigError, ConfigErrors};
+pub use self::networks::{Networks, literal_address};
 use self::report::Report;
 
 /// A whole configuration, every reference in it resolved and every range checked.
@@ -45,6 +47,8 @@ pub struct Config {
     pub geoip: Geoip,
     /// How exporters are asked.
     pub scrape: Scrape,
+    /// Which exporters may be asked.
+    pub exporters: Exporters,
     /// How decisions are made.
     pub scheduler: Scheduler,
     /// `[[pops]]`: sites of which more is known than their nodes say, in the order of the file.
@@ -173,6 +177,14 @@ pub struct Scrape {
     pub body_limit_bytes: u64,
     /// Scrapes under way at once, 1…10,000; default 128.
     pub concurrency: usize,
+}
+
+/// `[scrape]`, too: which exporters may be asked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Exporters {
+    /// Where a connection may go, whatever a name resolves to; default everywhere but link-local addresses, cloud
+    /// metadata services and what is no host at all.
+    pub allowed_networks: Networks,
 }
 
 /// `[scheduler]`

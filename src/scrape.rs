@@ -11,6 +11,7 @@
 //!
 //! [`ProbeFailure`]: crate::schedule::reading::ProbeFailure
 
+mod access;
 mod client;
 mod client_library;
 mod collect;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+pub use self::access::Access;
 pub use self::client::install_tls_provider;
 use self::probe::HttpProber;
 pub use self::reader::{Focus, Page, Shown, read};
@@ -57,7 +59,16 @@ pub struct Scraper {
 #[derive(Clone, Debug)]
 struct Plan {
     nodes: Arc<[Node]>,
-    settings: config::Scrape,
+    how: How,
+}
+
+/// How targets are asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct How {
+    /// How often, and within which limits.
+    pub settings: config::Scrape,
+    /// Which may be asked.
+    pub access: Access,
 }
 
 // === impl Scraper ===
@@ -67,27 +78,26 @@ impl Scraper {
     #[must_use]
     pub fn start(
         nodes: &[Node],
-        settings: config::Scrape,
+        how: How,
         clock: Clock,
         observer: Arc<dyn Observer>,
         cancel: CancellationToken,
     ) -> Self {
         let its_clock = clock.clone();
-        let new_prober: NewProber =
-            Box::new(move |settings| Arc::new(HttpProber::new(settings, its_clock.clone())));
-        Self::start_with(nodes, settings, clock, observer, cancel, new_prober)
+        let new_prober: NewProber = Box::new(move |how| Arc::new(HttpProber::new(how, its_clock.clone())));
+        Self::start_with(nodes, how, clock, observer, cancel, new_prober)
     }
 
     /// The same with somebody else asking.
     fn start_with(
         nodes: &[Node],
-        settings: config::Scrape,
+        how: How,
         clock: Clock,
         observer: Arc<dyn Observer>,
         cancel: CancellationToken,
         new_prober: NewProber,
     ) -> Self {
-        let plan = Plan { nodes: nodes.into(), settings };
+        let plan = Plan { nodes: nodes.into(), how };
         let scrape_loop = Loop::new(&plan, clock, observer, new_prober);
         let (plans, plans_seen) = watch::channel(plan);
         let (rescrapes, rescrapes_seen) = mpsc::channel(RESCRAPES_WAITING);
@@ -97,8 +107,8 @@ impl Scraper {
 
     /// Takes over a reloaded configuration. Targets that stay keep their rhythm and what was learnt of them; new
     /// ones begin like at a start.
-    pub fn retarget(&self, nodes: &[Node], settings: config::Scrape) {
-        self.plans.send_replace(Plan { nodes: nodes.into(), settings });
+    pub fn retarget(&self, nodes: &[Node], how: How) {
+        self.plans.send_replace(Plan { nodes: nodes.into(), how });
     }
 
     /// Asks all targets of a node now, beside their regular turns; at most once a second for each node.

@@ -94,6 +94,7 @@ fn every_closed_set_is_promised_whole_and_nothing_else() {
     let failures = [
         ProbeFailure::Timeout(0),
         ProbeFailure::Connect(String::new()),
+        ProbeFailure::NotAllowed(std::net::Ipv4Addr::LOCALHOST.into()),
         ProbeFailure::Http(String::new()),
         ProbeFailure::TooLarge(0),
         ProbeFailure::Parse(String::new()),

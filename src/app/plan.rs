@@ -16,6 +16,7 @@ use crate::schedule::place::{Location, Point};
 use crate::schedule::terms::TermSettings;
 use crate::schedule::uplink::{Uplink, UplinkSpec};
 use crate::schedule::watch::WatchSettings;
+use crate::scrape::{Access, How};
 use crate::state::Plan;
 
 /// Gives nodes without a configured place the one of their first address that a database knows.
@@ -98,6 +99,11 @@ pub(super) fn ops_token(config: &Config) -> anyhow::Result<Option<OpsToken>> {
 pub(super) fn certificate(config: &Config) -> anyhow::Result<Option<Certificate>> {
     let Some(tls) = &config.server.tls else { return Ok(None) };
     Ok(Some(Certificate::load(&tls.certificate, &tls.key)?))
+}
+
+/// How exporters are asked.
+pub(super) fn how(config: &Config) -> How {
+    How { settings: config.scrape, access: Access::new(&config.exporters) }
 }
 
 /// The settings that answers depend on.

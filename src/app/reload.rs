@@ -223,14 +223,14 @@ impl Reloadable for Fleet {
         let fleet = plan::fleet(nodes.clone(), next)?;
         let live = Live::new(fleet, plan::plan(next), self.state.clock().now());
         let domains: Vec<Box<str>> = next.domains.iter().map(|domain| domain.name.clone()).collect();
-        let settings = next.scrape;
+        let how = plan::how(next);
         let (locator, state) = (Arc::clone(&self.locator), Arc::clone(&self.state));
         let (scraper, telemetry) = (Arc::clone(&self.scraper), Arc::clone(&self.telemetry));
         Ok(Box::new(move || {
             telemetry.answers.set_domains(domains.iter().map(|domain| &**domain));
             locator.adopt(places);
             state.replace(live);
-            scraper.retarget(&nodes, settings);
+            scraper.retarget(&nodes, how);
             let ids: HashSet<&str> = nodes.iter().map(|node| &*node.id).collect();
             telemetry.keep_nodes(|id| ids.contains(id));
         }))

@@ -32,7 +32,7 @@ use self::thresholds::Layer;
 use super::raw::Section;
 use super::report::{Report, Span};
 use super::values::{check_name, string};
-use super::{Config, Geoip, Limits, Pool, Scheduler, Scrape, Server, profile};
+use super::{Config, Exporters, Geoip, Limits, Pool, Scheduler, Scrape, Server, profile};
 use crate::schedule::isp;
 use crate::schedule::node::{Node, Role};
 use crate::schedule::thresholds::Thresholds;
@@ -43,7 +43,7 @@ struct Draft<'a> {
     server: Server,
     limits: Limits,
     geoip: GeoipDraft<'a>,
-    scrape: Scrape,
+    scrape: (Scrape, Exporters),
     /// `[thresholds]`.
     layer: Layer,
     scheduler: Scheduler,
@@ -143,7 +143,8 @@ impl Draft<'_> {
             pops: self.pops.into_iter().filter_map(|pop| pop.into_pop(limit)).collect(),
             server: self.server,
             limits: self.limits,
-            scrape: self.scrape,
+            scrape: self.scrape.0,
+            exporters: self.scrape.1,
             scheduler: self.scheduler,
             pools,
             domains: self.domains.into_iter().filter_map(DomainDraft::into_domain).collect(),

@@ -59,6 +59,7 @@ fn shortest_file_has_the_documented_defaults() {
     let scrape =
         Scrape { interval_ms: 10_000, timeout_ms: 3_000, body_limit_bytes: 4_194_304, concurrency: 128 };
     assert_eq!(config.scrape, scrape);
+    assert_eq!(config.exporters, Exporters::default());
     let scheduler = Scheduler {
         congestion_km: 10.0,
         affinity_km: 40.0,
@@ -110,6 +111,7 @@ fn every_section_is_read() {
             interval = "1.5s"
             body_limit = "1MiB"
             concurrency = 7
+            allowed_networks = ["10.0.0.0/8", "192.0.2.7"]
             [scheduler]
             congestion_km = 0
             affinity_km = 12.5
@@ -147,6 +149,8 @@ fn every_section_is_read() {
     // The default timeout gives way to a shorter interval.
     assert_eq!((config.scrape.interval_ms, config.scrape.timeout_ms), (1_500, 1_500));
     assert_eq!((config.scrape.body_limit_bytes, config.scrape.concurrency), (1 << 20, 7));
+    let networks = ["10.0.0.0/8", "192.0.2.7/32"].map(|network| network.parse().unwrap());
+    assert_eq!(config.exporters.allowed_networks, Networks::new(networks.to_vec()));
     assert_eq!((config.scheduler.congestion_km, config.scheduler.affinity_km), (0.0, 12.5));
     assert_eq!(config.scheduler.default_bitrate_mbps, 1.5);
     assert_eq!(config.scheduler.assumed_bandwidth_mbps, 2_500.0);

@@ -4,6 +4,8 @@
 //! ([`super::window`]) and windows into load. Everything is optional, because a page shows what its exporter
 //! knows; nothing absent is ever read as zero.
 
+use std::net::IpAddr;
+
 /// Milliseconds on the scheduler's own monotonic clock. Only differences mean anything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(pub u64);
@@ -130,6 +132,9 @@ pub enum ProbeFailure {
     /// Refused, reset or unreachable.
     #[error("connect: {0}")]
     Connect(String),
+    /// It is at an address that `scrape.allowed_networks` does not open, so it was not asked.
+    #[error("not_allowed: address {0} is not in scrape.allowed_networks")]
+    NotAllowed(IpAddr),
     /// An answer that is not 200 (a redirect is not followed and counts here), or a broken body.
     #[error("http: {0}")]
     Http(String),
@@ -186,6 +191,7 @@ impl ProbeFailure {
         match self {
             Self::Timeout(_) => "timeout",
             Self::Connect(_) => "connect",
+            Self::NotAllowed(_) => "not_allowed",
             Self::Http(_) => "http",
             Self::TooLarge(_) => "too_large",
             Self::Parse(_) => "parse",

@@ -1,7 +1,8 @@
 //! Fetches a page, or says in few words why not.
 //!
 //! *Limits*: no redirect is followed and no proxy is used: an exporter is where the operator says it is, and a
-//! page from elsewhere would be another machine's load. The body is counted while it streams, after
+//! page from elsewhere would be another machine's load. Addresses are judged when they are connected to (`access`). The
+//! body is counted while it streams, after
 //! decompression, so that a small answer cannot become a large page.
 
 use std::sync::OnceLock;
@@ -10,8 +11,8 @@ use std::time::Duration;
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 use reqwest::{Response, StatusCode, Url};
 
-use super::failure;
-use crate::config::Scrape;
+use super::access::NotAllowed;
+use super::{How, failure};
 use crate::schedule::reading::ProbeFailure;
 
 /// The classic text format. `OpenMetrics` is not asked for: its counters and `_created` lines tell nothing more.
@@ -27,7 +28,7 @@ const MAX_CAPACITY: usize = 256 * 1024;
 /// The HTTP side of all scrapes; keeps connections.
 #[derive(Debug)]
 pub(super) struct Client {
-    settings: Scrape,
+    how: How,
     /// For `http://`. Trusts no certificate, so that a machine without root certificates can scrape.
     plain: Built,
     /// For `https://`, built when the first such target is asked.
@@ -46,27 +47,28 @@ pub fn install_tls_provider() {
 // === impl Client ===
 
 impl Client {
-    pub(super) fn new(settings: Scrape) -> Self {
+    pub(super) fn new(how: How) -> Self {
         install_tls_provider();
-        let plain = build(settings, |builder| builder.tls_certs_only([]));
-        Self { settings, plain, secure: OnceLock::new() }
+        let plain = build(&how, |builder| builder.tls_certs_only([]));
+        Self { how, plain, secure: OnceLock::new() }
     }
 
-    /// What it was built with.
-    pub(super) fn settings(&self) -> Scrape {
-        self.settings
+    /// Deadline of one scrape, ms.
+    pub(super) fn timeout_ms(&self) -> u64 {
+        self.how.settings.timeout_ms
     }
 
     /// The body behind a URL. The caller sets the deadline.
     pub(super) async fn get(&self, url: Url) -> Result<Vec<u8>, ProbeFailure> {
+        self.how.access.check(&url).map_err(|NotAllowed(ip)| ProbeFailure::NotAllowed(ip))?;
         let built = if url.scheme() == "https" {
-            self.secure.get_or_init(|| build(self.settings, |builder| builder))
+            self.secure.get_or_init(|| build(&self.how, |builder| builder))
         } else {
             &self.plain
         };
         let client = built.as_ref().map_err(|error| ProbeFailure::Http(format!("our side: {error}")))?;
         let answer = client.get(url).send().await;
-        let response = answer.map_err(|error| failure::of_request(&error, self.settings.timeout_ms))?;
+        let response = answer.map_err(|error| failure::of_request(&error, self.timeout_ms()))?;
         self.body(response).await
     }
 
@@ -82,15 +84,15 @@ impl Client {
         if status != StatusCode::OK {
             return Err(ProbeFailure::Http(format!("status {}", status.as_u16())));
         }
-        let limit = usize::try_from(self.settings.body_limit_bytes).unwrap_or(usize::MAX);
-        let too_large = || ProbeFailure::TooLarge(self.settings.body_limit_bytes);
+        let limit = usize::try_from(self.how.settings.body_limit_bytes).unwrap_or(usize::MAX);
+        let too_large = || ProbeFailure::TooLarge(self.how.settings.body_limit_bytes);
         let told = response.content_length().map(|length| usize::try_from(length).unwrap_or(usize::MAX));
         if told.is_some_and(|length| length > limit) {
             return Err(too_large());
         }
         let mut body = Vec::with_capacity(told.map_or(FIRST_CAPACITY, |length| length.min(MAX_CAPACITY)));
         while let Some(chunk) =
-            response.chunk().await.map_err(|error| failure::of_body(&error, self.settings.timeout_ms))?
+            response.chunk().await.map_err(|error| failure::of_body(&error, self.timeout_ms()))?
         {
             if body.len() + chunk.len() > limit {
                 return Err(too_large());
@@ -102,7 +104,8 @@ impl Client {
 }
 
 /// Builds a client with the rules that all share.
-fn build(settings: Scrape, tls: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> Built {
+fn build(how: &How, tls: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> Built {
+    let How { settings, access } = how;
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static(ACCEPTED));
     // Two thirds for the connection leave room for one lost SYN (sent again after 1 s) and still for the page.
@@ -113,6 +116,7 @@ fn build(settings: Scrape, tls: impl FnOnce(reqwest::ClientBuilder) -> reqwest::
         .default_headers(headers)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
+        .dns_resolver(access.lookup())
         .gzip(true)
         .http1_only()
         .connect_timeout(Duration::from_millis(connect_ms))

@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::io;
 
+use super::access::NotAllowed;
 use crate::schedule::reading::ProbeFailure;
 
 /// Before an answer came.
@@ -15,6 +16,9 @@ pub(super) fn of_request(error: &reqwest::Error, timeout_ms: u64) -> ProbeFailur
     }
     if let Some(words) = find::<io::Error>(error).and_then(our_side) {
         return ProbeFailure::Http(words);
+    }
+    if let Some(NotAllowed(ip)) = find::<NotAllowed>(error) {
+        return ProbeFailure::NotAllowed(*ip);
     }
     if error.is_dns() {
         return ProbeFailure::Connect(format!("dns: {}", root(error)));

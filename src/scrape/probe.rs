@@ -8,10 +8,9 @@ use reqwest::Url;
 
 use super::client::Client;
 use super::collect::Collect;
-use super::failure;
 use super::reader::{Focus, Page, read};
+use super::{How, failure};
 use crate::clock::Clock;
-use crate::config::Scrape;
 use crate::schedule::reading::{Moment, ProbeFailure, Reading, Timing};
 
 /// What a probe needs to know of its target.
@@ -52,8 +51,8 @@ pub(super) struct HttpProber {
 // === impl HttpProber ===
 
 impl HttpProber {
-    pub(super) fn new(settings: Scrape, clock: Clock) -> Self {
-        Self { client: Arc::new(Client::new(settings)), clock }
+    pub(super) fn new(how: How, clock: Clock) -> Self {
+        Self { client: Arc::new(Client::new(how)), clock }
     }
 }
 
@@ -66,7 +65,7 @@ impl Prober for HttpProber {
 
 /// Asks a target once, within the deadline.
 async fn probe(client: &Client, clock: &Clock, question: Question) -> Probed {
-    let timeout_ms = client.settings().timeout_ms;
+    let timeout_ms = client.timeout_ms();
     let mut collect = question.collect.clone();
     // Moved on when the page is asked for again, so that the age of the reading is that of its own page.
     let mut sent = clock.now();
@@ -104,8 +103,10 @@ async fn ask(
             *collect = question.collect.clone().count_down();
             return short;
         }
-        // Nobody answers: nothing to learn from.
-        Err(failure) if failure.is_silence() => return short,
+        // Nobody answers, or nobody was asked: nothing to learn from.
+        Err(failure) if failure.is_silence() || matches!(failure, ProbeFailure::NotAllowed(_)) => {
+            return short;
+        }
         _ => {}
     }
     *sent = clock.now();

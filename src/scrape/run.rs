@@ -12,24 +12,23 @@ use tokio::task::{self, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Plan;
 use super::collect::Collect;
 use super::probe::{Probed, Prober, Question};
 use super::targets::{Target, TargetId, Targets};
+use super::{How, Plan};
 use crate::clock::Clock;
-use crate::config::Scrape;
 use crate::schedule::health;
 use crate::schedule::reading::{ProbeFailure, Reading, Timing};
 use crate::state::Observer;
 
-/// Makes who asks, for some settings.
-pub(super) type NewProber = Box<dyn Fn(Scrape) -> Arc<dyn Prober> + Send>;
+/// Makes who asks, in some way.
+pub(super) type NewProber = Box<dyn Fn(How) -> Arc<dyn Prober> + Send>;
 
 /// The state of the loop.
 pub(super) struct Loop {
     clock: Clock,
     observer: Arc<dyn Observer>,
-    settings: Scrape,
+    how: How,
     prober: Arc<dyn Prober>,
     new_prober: NewProber,
     targets: Targets,
@@ -48,12 +47,12 @@ pub(super) struct Loop {
 impl Loop {
     pub(super) fn new(plan: &Plan, clock: Clock, observer: Arc<dyn Observer>, new_prober: NewProber) -> Self {
         let mut targets = Targets::default();
-        targets.replace(&plan.nodes, plan.settings.interval_ms, 0);
+        targets.replace(&plan.nodes, plan.how.settings.interval_ms, 0);
         Self {
             clock,
             observer,
-            settings: plan.settings,
-            prober: new_prober(plan.settings),
+            how: plan.how.clone(),
+            prober: new_prober(plan.how.clone()),
             new_prober,
             targets,
             waiting: VecDeque::new(),
@@ -96,12 +95,12 @@ impl Loop {
 
     /// Takes over a new plan.
     fn replace(&mut self, plan: &Plan) {
-        if self.settings != plan.settings {
-            self.settings = plan.settings;
-            self.prober = (self.new_prober)(plan.settings);
+        if self.how != plan.how {
+            self.how = plan.how.clone();
+            self.prober = (self.new_prober)(plan.how.clone());
         }
         let now_ms = self.now_ms();
-        self.targets.replace(&plan.nodes, plan.settings.interval_ms, now_ms);
+        self.targets.replace(&plan.nodes, plan.how.settings.interval_ms, now_ms);
     }
 
     /// Queues what is due.
@@ -128,7 +127,7 @@ impl Loop {
 
     /// Starts probes while there are free places.
     fn start_waiting(&mut self) {
-        while self.running.len() < self.settings.concurrency.max(1) {
+        while self.running.len() < self.how.settings.concurrency.max(1) {
             let Some(id) = self.waiting.pop_front() else { return };
             let Some(target) = self.targets.get_mut(id) else { continue };
             let Some(url) = target.url.clone() else {

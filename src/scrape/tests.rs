@@ -96,6 +96,11 @@ impl Notes {
     }
 }
 
+/// These settings, and no target that may not be asked.
+pub(super) fn how(settings: config::Scrape) -> How {
+    How { settings, access: Access::default() }
+}
+
 fn start(
     nodes: &[Node],
     settings: config::Scrape,
@@ -107,7 +112,7 @@ fn start(
     let cancel = CancellationToken::new();
     let scraper = Scraper::start_with(
         nodes,
-        settings,
+        how(settings),
         Clock::system(),
         Arc::clone(&notes) as Arc<dyn Observer>,
         cancel.clone(),
@@ -192,7 +197,7 @@ async fn a_reload_keeps_the_rhythm_of_what_stays() {
     pass(25_000).await;
     scraper.retarget(
         &[node("new", &["http://good/n"]), node("a", &["http://bad/x", "http://good/a"])],
-        SETTINGS,
+        how(SETTINGS),
     );
     let old = notes.of("old").len();
     pass(40_000).await;
@@ -209,7 +214,7 @@ async fn a_probe_under_way_during_a_reload_is_reported_for_the_new_place_or_not_
     let nodes = [node("a", &["http://slow/"]), node("b", &["http://slow/b"])];
     let (scraper, notes, ..) = start(&nodes, SETTINGS, FakeProber { takes, ..FakeProber::default() });
     pass(1_500).await;
-    scraper.retarget(&[node("a", &["http://bad/", "http://slow/"])], SETTINGS);
+    scraper.retarget(&[node("a", &["http://bad/", "http://slow/"])], how(SETTINGS));
     pass(4_700).await;
     let slow: Vec<usize> =
         notes.of("a").into_iter().filter(|seen| seen.3.is_none()).map(|seen| seen.2).collect();
@@ -324,7 +329,7 @@ async fn a_real_page_reaches_the_observer() {
     let clock = Clock::system();
     let observer = Arc::new(Forward(told));
     let nodes = [node("a", &[&exporter.url()])];
-    let _scraper = Scraper::start(&nodes, settings, clock, observer, CancellationToken::new());
+    let _scraper = Scraper::start(&nodes, how(settings), clock, observer, CancellationToken::new());
     for _ in 0..2 {
         let (outcome, timing) = heard.recv().await.unwrap();
         assert_eq!(outcome.unwrap().media.unwrap().clients, Some(4.0));

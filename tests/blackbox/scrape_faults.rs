@@ -120,6 +120,31 @@ async fn redirect_is_named_and_never_followed() {
 }
 
 #[tokio::test]
+async fn name_that_leads_to_a_closed_network_is_named_and_never_asked() {
+    let edges = Edge::start_each(&[CHICAGO, NEW_YORK]).await;
+    let by_name = edges[0].exporter.url().replace("127.0.0.1", "localhost");
+    let config = live(&scrape_each(500), &edges[1..]) + &edges[0].toml_with_exporter(&by_name);
+    let open = Service::start(&config).await;
+    until_node(&open, &edges[0].id, "is well", |node| node["state"] == "healthy").await;
+    drop(open);
+    // The other one's address would be closed as well, and refused with the file.
+    let closed = config
+        .replace("interval", "allowed_networks = [\"10.0.0.0/8\"]\ninterval")
+        .replace(&edges[1].exporter.url(), "http://10.0.0.1:9/metrics");
+    let service = Service::launch(&closed).await;
+    let asked = edges[0].exporter.requests().len();
+    let node = until_node(&service, &edges[0].id, "names its failure twice", |node| {
+        node["targets"][0]["error_label"] == "not_allowed" && node["targets"][0]["failed"].as_u64() >= Some(2)
+    })
+    .await;
+    let error = node["targets"][0]["error"].as_str().unwrap();
+    let words = ["127.0.0.1", "::1"].map(|ip| format!("address {ip} is not in scrape.allowed_networks"));
+    assert!(words.iter().any(|words| error.contains(words)), "{node:#}");
+    assert_ne!(node["state"], "down", "our own rule speaks against no machine: {node:#}");
+    assert_eq!(edges[0].exporter.requests().len(), asked, "it was asked");
+}
+
+#[tokio::test]
 async fn nan_is_named_and_never_a_load() {
     let lie = Behaviour::Lying { metric: "node_cpu_seconds_total", value: "NaN" };
     broken_page_is_named(lie, "parse", "node_cpu_seconds_total is NaN").await;

@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use super::{Draft, report_twins};
 use crate::config::OnOverload;
+use crate::config::literal_address;
 use crate::config::report::{Report, Span, quoted};
 use crate::config::suggest::nearest;
 use crate::config::units::either;
@@ -44,6 +45,7 @@ pub(super) fn check(draft: &Draft<'_>, report: &Report) {
     check_empty_pools(draft, &pools, report);
 
     check_isps(draft, report);
+    check_exporters(draft, report);
 
     let pops = Names::new("PoP", draft.nodes.iter().map(|node| node.pop.or_else(|| known(&node.id))));
     for pop in &draft.geoip.pops {
@@ -71,6 +73,18 @@ fn check_unique(draft: &Draft<'_>, report: &Report) {
     report_twins(report, domains.map(|name| (name.get_ref(), name.span())), |name| {
         format!("name: there is a domain {} already", quoted(name))
     });
+}
+
+/// A name is looked up when it is asked; an address can be told now.
+fn check_exporters(draft: &Draft<'_>, report: &Report) {
+    let allowed = &draft.scrape.1.allowed_networks;
+    for exporter in draft.nodes.iter().flat_map(|node| &node.exporters) {
+        let ip = reqwest::Url::parse(exporter.get_ref()).ok().and_then(|url| literal_address(&url));
+        if let Some(ip) = ip.filter(|ip| !allowed.allow(*ip)) {
+            let message = format!("exporters: address {ip} is not in scrape.allowed_networks");
+            report.error(&exporter.span(), message);
+        }
+    }
 }
 
 /// Providers are bits of a 64-bit set.

@@ -42,7 +42,7 @@ pub(super) struct NodeDraft<'a> {
     pub(super) ports: MediaPorts,
     pub(super) processes: Vec<Box<str>>,
     pub(super) interfaces: Vec<Box<str>>,
-    pub(super) exporters: Vec<Box<str>>,
+    pub(super) exporters: Vec<Spanned<&'a str>>,
 }
 
 pub(super) fn read<'a>(section: &mut Section<'a>) -> NodeDraft<'a> {
@@ -85,12 +85,12 @@ fn read_ports(section: &mut Section<'_>) -> MediaPorts {
 }
 
 /// Pages scraped twice would count their load twice.
-fn read_exporters(section: &mut Section<'_>) -> Vec<Box<str>> {
+fn read_exporters<'a>(section: &mut Section<'a>) -> Vec<Spanned<&'a str>> {
     let list = section.list("exporters", exporter_url).map(Spanned::into_inner).unwrap_or_default();
     super::report_twins(section.report(), list.iter().map(|url| (&url.get_ref().1, url.span())), |_| {
         "exporters: this page is listed already".to_owned()
     });
-    list.into_iter().map(|url| url.into_inner().0.into()).collect()
+    list.into_iter().map(|url| Spanned::new(url.span(), url.into_inner().0)).collect()
 }
 
 fn read_isps<'a>(section: &mut Section<'a>) -> Vec<Spanned<&'a str>> {
@@ -135,7 +135,7 @@ impl NodeDraft<'_> {
             ports: self.ports,
             processes: self.processes,
             interfaces: self.interfaces,
-            exporters: self.exporters,
+            exporters: self.exporters.into_iter().map(|url| url.into_inner().into()).collect(),
         })
     }
 }

@@ -1,11 +1,11 @@
-//! `[scrape]`: how exporters are asked.
+//! `[scrape]`: how exporters are asked, and which.
 
 use toml::Spanned;
 
-use crate::config::Scrape;
 use crate::config::raw::Section;
 use crate::config::units::show_duration;
-use crate::config::values::{duration, integer, size};
+use crate::config::values::{duration, integer, network, size};
+use crate::config::{Exporters, Networks, Scrape};
 
 /// Shortest and longest interval, ms.
 const INTERVAL_MS: std::ops::RangeInclusive<u64> = 500..=600_000;
@@ -16,7 +16,12 @@ const SHORTEST_TIMEOUT_MS: u64 = 100;
 /// Smallest and largest page limit, bytes: 16 KiB hold a bare process exporter, 256 MiB is no metrics page.
 const BODY_LIMIT_BYTES: std::ops::RangeInclusive<u64> = 16 << 10..=256 << 20;
 
-pub(super) fn read(section: &mut Section<'_>) -> Scrape {
+/// How, and which.
+pub(super) fn read(section: &mut Section<'_>) -> (Scrape, Exporters) {
+    (read_rhythm(section), Exporters { allowed_networks: read_networks(section) })
+}
+
+fn read_rhythm(section: &mut Section<'_>) -> Scrape {
     let default = Scrape::default();
     let interval = section.get("interval", duration(INTERVAL_MS));
     let interval_known = interval.is_some() || !section.has("interval");
@@ -38,6 +43,20 @@ pub(super) fn read(section: &mut Section<'_>) -> Scrape {
             .get("concurrency", integer(1..=10_000))
             .map_or(default.concurrency, |n| *n.get_ref() as usize),
     }
+}
+
+/// An empty list would leave nobody to ask.
+fn read_networks(section: &mut Section<'_>) -> Networks {
+    const KEY: &str = "allowed_networks";
+    if section.has(KEY) {
+        section.demand(KEY);
+    }
+    let listed = section.list(KEY, network).map(Spanned::into_inner);
+    // One that is there and wrong was reported already, and should not have every exporter reported too.
+    let listed = listed.filter(|listed| !listed.is_empty());
+    listed.map_or_else(Networks::default, |listed| {
+        Networks::new(listed.into_iter().map(Spanned::into_inner).collect())
+    })
 }
 
 // === impl Scrape ===

@@ -1,5 +1,8 @@
 use super::*;
+use crate::config::{Exporters, Networks, Scrape};
+use crate::scrape::Access;
 use crate::scrape::test_exporter::{Act, TestExporter, answer, page};
+use crate::scrape::tests::how;
 
 const NODE_PAGE: &str = include_str!("../../../tests/fixtures/exporters/node_exporter_full.txt");
 const PAGE: &str = "process_cpu_seconds_total 1\n";
@@ -12,7 +15,9 @@ const SETTINGS: Scrape =
 async fn probe_url(settings: Scrape, url: &str, collect: Collect) -> Probed {
     let focus = Focus { authority: "192.0.2.1:9100".into(), ..Focus::default() };
     let url = Arc::new(Url::parse(url).unwrap());
-    HttpProber::new(settings, Clock::system()).probe(Question { url, focus: Arc::new(focus), collect }).await
+    HttpProber::new(how(settings), Clock::system())
+        .probe(Question { url, focus: Arc::new(focus), collect })
+        .await
 }
 
 #[track_caller]
@@ -149,10 +154,58 @@ async fn a_password_in_the_url_is_sent_as_basic_authentication() {
     assert!(head.contains("authorization: basic dxnlcjpzzwnyzxq="), "{head}");
 }
 
+/// Asks with these networks open.
+async fn probe_within(networks: &[&str], url: &str, collect: Collect) -> Probed {
+    let networks = networks.iter().map(|network| network.parse().unwrap()).collect();
+    let exporters = Exporters { allowed_networks: Networks::new(networks) };
+    let how = How { settings: SETTINGS, access: Access::new(&exporters) };
+    let (url, focus) = (Arc::new(Url::parse(url).unwrap()), Arc::default());
+    HttpProber::new(how, Clock::system()).probe(Question { url, focus, collect }).await
+}
+
+#[tokio::test]
+async fn a_closed_address_is_refused_however_it_is_written() {
+    let metadata = "not_allowed: address 169.254.169.254 is not in scrape.allowed_networks";
+    let urls = [
+        "http://169.254.169.254/latest/meta-data/",
+        "http://2852039166/",
+        "http://[::ffff:169.254.169.254]/",
+        "https://0xa9.0xfe.0xa9.0xfe/",
+    ];
+    for url in urls {
+        for collect in [
+            Collect::Plain,
+            Collect::Plain.learn(read(NODE_PAGE.as_bytes(), &Focus::default()).unwrap().shown),
+        ] {
+            let probed = probe_within(&["0.0.0.0/0", "::/0"], url, collect).await;
+            assert_eq!(probed.outcome.unwrap_err().to_string(), metadata, "{url}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_name_is_judged_by_what_it_resolves_to_and_nobody_is_asked() {
+    let exporter = TestExporter::start(|_| Act::Send(page(PAGE))).await;
+    let url = exporter.url().replace("127.0.0.1", "localhost");
+    let refused = probe_within(&["10.0.0.0/8"], &url, Collect::Plain).await.outcome.unwrap_err();
+    let ProbeFailure::NotAllowed(ip) = refused else { panic!("{refused}") };
+    assert!(ip.is_loopback());
+    assert!(exporter.requests().is_empty());
+    assert!(probe_within(&["127.0.0.0/8"], &url, Collect::Plain).await.outcome.is_ok());
+}
+
+#[tokio::test]
+async fn a_redirect_to_a_closed_address_is_not_followed() {
+    let elsewhere = "Location: http://169.254.169.254/latest/meta-data/\r\n";
+    let exporter = TestExporter::start(move |_| Act::Send(answer("302 Found", elsewhere, b""))).await;
+    let probed = probe_within(&["127.0.0.0/8"], &exporter.url(), Collect::Plain).await;
+    assert_eq!(probed.outcome.unwrap_err().to_string(), "http: status 302; redirects are not followed");
+}
+
 #[tokio::test]
 async fn a_connection_is_used_again_and_a_dead_one_is_replaced() {
     let exporter = TestExporter::start(|_| Act::SendAndKeep(page(PAGE))).await;
-    let client = Client::new(SETTINGS);
+    let client = Client::new(how(SETTINGS));
     let url = Url::parse(&exporter.url()).unwrap();
     for _ in 0..3 {
         client.get(url.clone()).await.unwrap();

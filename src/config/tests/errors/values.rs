@@ -242,3 +242,38 @@ fn exporters_are_urls_without_credentials() {
         )],
     );
 }
+
+#[test]
+fn an_exporter_at_an_address_that_may_not_be_asked_is_named() {
+    let urls = [
+        "http://169.254.169.254/latest/meta-data/",
+        "https://[::ffff:a9fe:a9fe]/",
+        "http://0xA9FEA9FE/",
+        "http://2852039166/metrics",
+    ];
+    for url in urls {
+        let text =
+            File::default().text().replace("addresses", &format!("exporters = [\"{url}\"]\naddresses"));
+        let message = "exporters: address 169.254.169.254 is not in scrape.allowed_networks";
+        check_text(&text, &[(&format!("\"{url}\""), message)]);
+    }
+    let text = File {
+        top: "[scrape]\nallowed_networks = [\"10.0.0.0/8\"]",
+        node: "exporters = [\"http://10.0.0.1/\", \"http://192.0.2.1:9100/\", \"http://edge.example.net/\"]",
+        ..File::default()
+    }
+    .text();
+    let message = "exporters: address 192.0.2.1 is not in scrape.allowed_networks";
+    check_text(&text, &[("\"http://192.0.2.1:9100/\"", message)]);
+    check_top(
+        "[scrape]\nallowed_networks = [\"10.0.0.1/8\", \"home\"]",
+        &[
+            (
+                "\"10.0.0.1/8\"",
+                "allowed_networks: 10.0.0.1/8 has bits set beyond its prefix: did you mean \"10.0.0.0/8\"?",
+            ),
+            ("\"home\"", "allowed_networks: `home` is not a network such as \"10.0.0.0/8\""),
+        ],
+    );
+    check_top("[scrape]\nallowed_networks = []", &[("[]", "allowed_networks: expected at least one")]);
+}
