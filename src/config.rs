@@ -175,7 +175,7 @@ pub struct Scrape {
     pub timeout_ms: u64,
     /// Largest page read, bytes, 16 KiB…256 MiB; default 4 MiB.
     pub body_limit_bytes: u64,
-    /// Scrapes under way at once, 1…10,000; default 128.
+    /// Scrapes under way at once, 2…10,000; default 128. Targets that hang have a quarter of them at most.
     pub concurrency: usize,
 }
 

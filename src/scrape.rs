@@ -1,23 +1,25 @@
 //! Targets become readings: asks every exporter of every node in its turn and tells an [`Observer`] what came.
 //!
-//! *What it decides*: when a target is asked (`rhythm`), how (`collect`), and what its page is (`reader`). It
-//! does not judge: rates, load and health are the core's, from the readings.
+//! *What it decides*: when a target is asked (`rhythm`), whether it may be (`access`), with whom it waits for a place
+//! (`circuit`, `lanes`), how it is asked (`collect`), and what its page is (`reader`). It does not judge: rates, load and health are the core's, from the readings.
 //!
 //! *Why so*: the page of a failing exporter is the only warning there is of a failing node, so nothing is guessed
 //! here. A probe ends in exactly one reading or exactly one named [`ProbeFailure`], and both are reported.
 //!
 //! *Limits*: [`config::Scrape`]: interval, deadline of a scrape, size of a page, scrapes
-//! under way at once. A target is never asked twice at once, and a node out of turn at most once a second.
+//! under way at once, a quarter of which are for targets that hang. A target is never asked twice at once, and a node out of turn at most once a second.
 //!
 //! [`ProbeFailure`]: crate::schedule::reading::ProbeFailure
 
 mod access;
+mod circuit;
 mod client;
 mod client_library;
 mod collect;
 mod disks;
 mod failure;
 mod interfaces;
+mod lanes;
 mod node_exporter;
 mod probe;
 mod process_exporter;

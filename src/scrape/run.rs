@@ -12,11 +12,14 @@ use tokio::task::{self, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::circuit::Lane;
 use super::collect::Collect;
+use super::lanes::Lanes;
 use super::probe::{Probed, Prober, Question};
 use super::targets::{Target, TargetId, Targets};
 use super::{How, Plan};
 use crate::clock::Clock;
+use crate::config::Scrape;
 use crate::schedule::health;
 use crate::schedule::reading::{ProbeFailure, Reading, Timing};
 use crate::state::Observer;
@@ -33,13 +36,21 @@ pub(super) struct Loop {
     new_prober: NewProber,
     targets: Targets,
     /// Due, waiting for a free place.
-    waiting: VecDeque<TargetId>,
+    lanes: Lanes<TargetId>,
     /// Whose silence is to be confirmed, and when, ms since the loop began: in order, as all wait equally long.
     confirming: VecDeque<(u64, TargetId)>,
     probes: JoinSet<Probed>,
     /// Whose probe a task is. Kept here and not in the task, so that a task that panics is known too.
-    running: HashMap<task::Id, TargetId>,
+    running: HashMap<task::Id, UnderWay>,
     began: Instant,
+}
+
+/// A probe under way.
+struct UnderWay {
+    target: TargetId,
+    lane: Lane,
+    /// Since when, ms since the loop began.
+    since_ms: u64,
 }
 
 // === impl Loop ===
@@ -55,7 +66,7 @@ impl Loop {
             prober: new_prober(plan.how.clone()),
             new_prober,
             targets,
-            waiting: VecDeque::new(),
+            lanes: Lanes::new(plan.how.settings.concurrency),
             confirming: VecDeque::new(),
             probes: JoinSet::new(),
             running: HashMap::new(),
@@ -98,6 +109,9 @@ impl Loop {
         if self.how != plan.how {
             self.how = plan.how.clone();
             self.prober = (self.new_prober)(plan.how.clone());
+            self.lanes.resize(plan.how.settings.concurrency);
+            // What was too slow or too large may no longer be.
+            self.targets.close_circuits();
         }
         let now_ms = self.now_ms();
         self.targets.replace(&plan.nodes, plan.how.settings.interval_ms, now_ms);
@@ -107,13 +121,20 @@ impl Loop {
     fn take_due(&mut self) {
         let now_ms = self.now_ms();
         while let Some(id) = self.targets.take_due(now_ms) {
-            self.waiting.push_back(id);
+            self.line_up(id);
         }
         while let Some((_, id)) = self.confirming.pop_front_if(|(due_ms, _)| *due_ms <= now_ms) {
             let Some(target) = self.targets.get_mut(id) else { continue };
             if !std::mem::replace(&mut target.busy, true) {
-                self.waiting.push_front(id);
+                self.lanes.go_first(target.circuit.lane(true), id);
             }
+        }
+    }
+
+    /// Queues a target that is due.
+    fn line_up(&mut self, id: TargetId) {
+        if let Some(target) = self.targets.get_mut(id) {
+            self.lanes.line_up(target.circuit.lane(false), id);
         }
     }
 
@@ -121,17 +142,22 @@ impl Loop {
     fn rescrape(&mut self, node: &str) {
         let now_ms = self.now_ms();
         for id in self.targets.take_node(node, now_ms) {
-            self.waiting.push_front(id);
+            if let Some(target) = self.targets.get_mut(id) {
+                self.lanes.go_first(target.circuit.lane(false), id);
+            }
         }
     }
 
     /// Starts probes while there are free places.
     fn start_waiting(&mut self) {
-        while self.running.len() < self.how.settings.concurrency.max(1) {
-            let Some(id) = self.waiting.pop_front() else { return };
-            let Some(target) = self.targets.get_mut(id) else { continue };
+        while let Some((id, lane)) = self.lanes.enter() {
+            let Some(target) = self.targets.get_mut(id) else {
+                self.lanes.leave(lane);
+                continue;
+            };
             let Some(url) = target.url.clone() else {
                 target.busy = false;
+                self.lanes.leave(lane);
                 let now = self.clock.now();
                 let failure = ProbeFailure::Http("not a URL".into());
                 self.report(id, Err(failure), Timing { sent: now, received: now });
@@ -142,7 +168,8 @@ impl Loop {
             let prober = Arc::clone(&self.prober);
             // The call itself is inside the task, so that a panic in it is the task's.
             let handle = self.probes.spawn(async move { prober.probe(question).await });
-            self.running.insert(handle.id(), id);
+            let since_ms = self.now_ms();
+            self.running.insert(handle.id(), UnderWay { target: id, lane, since_ms });
         }
     }
 
@@ -152,7 +179,9 @@ impl Loop {
             Ok((task, probed)) => (task, Some(probed)),
             Err(error) => (error.id(), None),
         };
-        let Some(id) = self.running.remove(&task) else { return };
+        let Some(UnderWay { target: id, lane, since_ms }) = self.running.remove(&task) else { return };
+        self.lanes.leave(lane);
+        let took_ms = self.now_ms() - since_ms;
         let Some(target) = self.targets.get_mut(id) else { return };
         target.busy = false;
         let Some(probed) = probed else {
@@ -160,6 +189,8 @@ impl Loop {
             let failure = ProbeFailure::Parse("our side: the probe panicked".into());
             return self.report(id, Err(failure), Timing { sent: now, received: now });
         };
+        let Scrape { timeout_ms, interval_ms, .. } = self.how.settings;
+        target.circuit.ended(is_costly(&probed.outcome, took_ms, timeout_ms), interval_ms);
         if target.collect != probed.collect {
             log_collect(target, &probed.collect);
             target.collect = probed.collect;
@@ -192,6 +223,13 @@ impl Loop {
     fn now_ms(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
+}
+
+/// Whether a probe brought nothing for about as much as a probe can cost: time, or all that a page may have.
+fn is_costly(outcome: &Result<Reading, ProbeFailure>, took_ms: u64, timeout_ms: u64) -> bool {
+    outcome.as_ref().is_err_and(|failure| {
+        matches!(failure, ProbeFailure::TooLarge(_)) || took_ms.saturating_mul(2) >= timeout_ms
+    })
 }
 
 /// Says once that a target cannot be asked for less.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use reqwest::Url;
 
+use super::circuit::Circuit;
 use super::collect::Collect;
 use super::reader::Focus;
 use super::rhythm::Rhythm;
@@ -39,6 +40,8 @@ pub(super) struct Target {
     pub(super) focus: Arc<Focus>,
     /// How it is asked.
     pub(super) collect: Collect,
+    /// What asking it costs lately.
+    pub(super) circuit: Circuit,
     /// Whether the last probe failed.
     pub(super) failing: bool,
     /// Queued or under way: it is not asked twice at once.
@@ -105,7 +108,7 @@ impl Targets {
     }
 
     /// Takes the next target that is due, sets its next time, and marks it busy. One that is busy still is passed
-    /// over: a slow target loses a turn and is never asked twice at once.
+    /// over: a slow target loses a turn and is never asked twice at once. So is one whose circuit says so.
     pub(super) fn take_due(&mut self, now_ms: u64) -> Option<TargetId> {
         loop {
             let Reverse((due_ms, id)) = *self.due.peek().filter(|Reverse((due_ms, _))| *due_ms <= now_ms)?;
@@ -113,9 +116,17 @@ impl Targets {
             let Some(target) = self.targets.get_mut(&id) else { continue };
             target.due_ms = target.next_due_ms(due_ms, now_ms);
             self.due.push(Reverse((target.due_ms, id)));
-            if !std::mem::replace(&mut target.busy, true) {
+            if !target.busy && target.circuit.takes_turn() {
+                target.busy = true;
                 return Some(id);
             }
+        }
+    }
+
+    /// Forgets what targets cost.
+    pub(super) fn close_circuits(&mut self) {
+        for target in self.targets.values_mut() {
+            target.circuit = Circuit::default();
         }
     }
 
@@ -170,6 +181,7 @@ impl Target {
                 interfaces: node.interfaces.clone().into(),
                 authority: authority.into(),
             }),
+            circuit: Circuit::default(),
             failing: false,
             busy: false,
             suspected: false,

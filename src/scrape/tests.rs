@@ -45,7 +45,7 @@ struct FakeProber {
     under_way: AtomicUsize,
     most: AtomicUsize,
     panics: bool,
-    /// Whether host "bad" is well again.
+    /// Whether hosts "bad" and "hung" are well again.
     mended: AtomicBool,
 }
 
@@ -56,13 +56,16 @@ impl Prober for Arc<FakeProber> {
             let now = this.under_way.fetch_add(1, Ordering::Relaxed) + 1;
             this.most.fetch_max(now, Ordering::Relaxed);
             let host = question.url.host_str().unwrap().to_owned();
-            let takes = this.takes.get(&*host).copied().unwrap_or(Duration::from_millis(20));
+            let mended = this.mended.load(Ordering::Relaxed);
+            let usual = if host == "hung" && !mended { 3_000 } else { 20 };
+            let takes = this.takes.get(&*host).copied().unwrap_or(Duration::from_millis(usual));
             tokio::time::sleep(takes).await;
             this.under_way.fetch_sub(1, Ordering::Relaxed);
             assert!(!this.panics, "as told");
             let timing = Timing { sent: Default::default(), received: Default::default() };
             let outcome = match host.as_str() {
-                "bad" if !this.mended.load(Ordering::Relaxed) => Err(ProbeFailure::Connect("refused".into())),
+                "bad" if !mended => Err(ProbeFailure::Connect("refused".into())),
+                "hung" if !mended => Err(ProbeFailure::Timeout(3_000)),
                 _ => Ok(Reading::default()),
             };
             Probed { outcome, timing, collect: question.collect }
@@ -253,6 +256,57 @@ async fn a_refused_extra_scrape_is_confirmed_at_once_and_only_once() {
     assert_eq!(notes.of("dead").len(), before[0] + 2, "250 ms after the refusal");
     pass(600).await;
     assert_eq!([notes.of("dead").len(), notes.of("well").len()], [before[0] + 2, before[1] + 1]);
+}
+
+/// Nodes `name-0`, `name-1`, … with one exporter each at a host.
+fn crowd(name: &str, host: &str, count: usize) -> Vec<Node> {
+    (0..count).map(|n| node(&format!("{name}-{n}"), &[&format!("http://{host}/{n}")])).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn targets_that_hang_leave_the_others_their_interval_and_come_back_to_theirs() {
+    let nodes = [crowd("hung", "hung", 40), crowd("well", "good", 60)].concat();
+    let settings = config::Scrape { concurrency: 8, ..SETTINGS };
+    let (_scraper, notes, prober, _) = start(&nodes, settings, FakeProber::default());
+    // 40 deadlines of 3 s, six places: 20 s until all are found out.
+    pass(40_000).await;
+    notes.seen.lock().unwrap().clear();
+    pass(120_000).await;
+    assert!(prober.most.load(Ordering::Relaxed) <= 8);
+    for n in 0..60 {
+        let times = notes.times_of(&format!("well-{n}"));
+        let kept = |pair: &[u64]| (9_900..=10_100).contains(&(pair[1] - pair[0]));
+        assert!((11..=13).contains(&times.len()) && times.windows(2).all(kept), "{times:?}");
+    }
+    for n in 0..40 {
+        let times = notes.times_of(&format!("hung-{n}"));
+        assert!((1..=4).contains(&times.len()), "two places make 80 probes in two minutes: {times:?}");
+    }
+    prober.mended.store(true, Ordering::Relaxed);
+    pass(60_000).await;
+    notes.seen.lock().unwrap().clear();
+    pass(60_000).await;
+    let fewest = (0..40).map(|n| notes.times_of(&format!("hung-{n}")).len()).min();
+    assert!(fewest >= Some(5), "{fewest:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silence_of_a_target_that_was_sound_is_confirmed_at_once_though_others_hang() {
+    let suspect = node("suspect", &["http://good/"]);
+    let nodes = [crowd("hung", "hung", 40), vec![suspect.clone()]].concat();
+    let settings = config::Scrape { concurrency: 8, ..SETTINGS };
+    let (scraper, notes, ..) = start(&nodes, settings, FakeProber::default());
+    pass(60_000).await;
+    let others = nodes[..40].to_vec();
+    // From now on it hangs as well; a target with another URL is a new one, so it joins as sound.
+    scraper.retarget(&[others, vec![node("suspect", &["http://hung/now"])]].concat(), how(settings));
+    notes.seen.lock().unwrap().clear();
+    scraper.rescrape("suspect");
+    pass(3_100).await;
+    assert_eq!(notes.of("suspect").len(), 1, "{:?}", notes.of("suspect"));
+    pass(3_250).await;
+    let times = notes.times_of("suspect");
+    assert!(times.len() == 2 && times[1] - times[0] <= 3_300, "{times:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,6 +16,9 @@ const SHORTEST_TIMEOUT_MS: u64 = 100;
 /// Smallest and largest page limit, bytes: 16 KiB hold a bare process exporter, 256 MiB is no metrics page.
 const BODY_LIMIT_BYTES: std::ops::RangeInclusive<u64> = 16 << 10..=256 << 20;
 
+/// Fewest and most scrapes under way at once: with one for targets that hang there is another for the rest.
+const CONCURRENCY: std::ops::RangeInclusive<u32> = 2..=10_000;
+
 /// How, and which.
 pub(super) fn read(section: &mut Section<'_>) -> (Scrape, Exporters) {
     (read_rhythm(section), Exporters { allowed_networks: read_networks(section) })
@@ -40,7 +43,7 @@ fn read_rhythm(section: &mut Section<'_>) -> Scrape {
         timeout_ms: timeout.map_or(default.timeout_ms.min(interval_ms), Spanned::into_inner),
         body_limit_bytes: section.get_or("body_limit", default.body_limit_bytes, size(BODY_LIMIT_BYTES)),
         concurrency: section
-            .get("concurrency", integer(1..=10_000))
+            .get("concurrency", integer(CONCURRENCY))
             .map_or(default.concurrency, |n| *n.get_ref() as usize),
     }
 }

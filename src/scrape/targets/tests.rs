@@ -43,6 +43,19 @@ fn a_busy_target_loses_its_turn() {
 }
 
 #[test]
+fn a_target_that_hangs_lets_turns_pass_and_a_change_of_settings_forgets_that() {
+    let mut targets = targets(&[node("a", &["http://192.0.2.1:9100/metrics"])], 0);
+    run(&mut targets, 20_000);
+    let id = targets.by_node["a"].targets[0];
+    for _ in 0..3 {
+        targets.get_mut(id).unwrap().circuit.ended(true, INTERVAL_MS);
+    }
+    assert_eq!(run(&mut targets, 60_000).len(), 1, "every fourth turn");
+    targets.close_circuits();
+    assert_eq!(run(&mut targets, 100_000).len(), 4);
+}
+
+#[test]
 fn targets_that_stay_keep_their_rhythm_and_what_was_learnt() {
     let (first, second) = ("http://192.0.2.1:9100/metrics", "http://192.0.2.1:9256/metrics");
     let mut targets = targets(&[node("a", &[first]), node("gone", &[first])], 0);

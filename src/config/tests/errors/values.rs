@@ -83,7 +83,7 @@ fn durations_sizes_and_rates_have_units_and_ranges() {
             ("10", "interval: 10 has no unit: write \"10s\" (ms, s, m or h)"),
             ("\"3\"", "timeout: 3 has no unit: write \"3s\" (ms, s, m or h)"),
             ("\"1GiB\"", "body_limit: 1GiB is out of range: expected 16KiB to 256MiB"),
-            ("0", "concurrency: 0 is out of range: expected 1 to 10000"),
+            ("0", "concurrency: 0 is out of range: expected 2 to 10000"),
         ],
     );
     check_top(
