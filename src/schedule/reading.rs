@@ -135,7 +135,7 @@ pub enum ProbeFailure {
     /// It is at an address that `scrape.allowed_networks` does not open, so it was not asked.
     #[error("not_allowed: address {0} is not in scrape.allowed_networks")]
     NotAllowed(IpAddr),
-    /// An answer that is not 200 (a redirect is not followed and counts here), or a broken body.
+    /// An answer that is not 200 (a redirect is not followed and counts here), a broken body, or a TLS failure.
     #[error("http: {0}")]
     Http(String),
     /// The body passed the limit, bytes.

@@ -1,7 +1,8 @@
 //! Errors of the HTTP client as probe failures, in words that fit a dashboard.
 //!
-//! Two rules. Words never hold a URL, because a URL may hold a password. And a fault of our own (no file
-//! descriptor, no port) is never "connect": that would speak against every machine at once.
+//! Three rules. Words never hold a URL, because a URL may hold a password. And a fault of our own (no file
+//! descriptor, no port) is never "connect": that would speak against every machine at once. Nor is a TLS failure: somebody
+//! is there, and one authority that has expired would bury a fleet.
 
 use std::error::Error;
 use std::io;
@@ -24,7 +25,7 @@ pub(super) fn of_request(error: &reqwest::Error, timeout_ms: u64) -> ProbeFailur
         return ProbeFailure::Connect(format!("dns: {}", root(error)));
     }
     if let Some(tls) = find::<rustls::Error>(error) {
-        return ProbeFailure::Connect(format!("tls: {tls}"));
+        return ProbeFailure::Http(format!("tls: {tls}"));
     }
     if let Some(words) = find::<io::Error>(error).and_then(network) {
         return ProbeFailure::Connect(words.into());
@@ -78,9 +79,13 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
     let mut found = None;
     let mut next = Some(error);
     while let Some(cause) = next {
-        // An I/O error may wrap another error and yet not call it its source.
-        let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        found = inner.and_then(|inner| inner.downcast_ref()).or(cause.downcast_ref()).or(found);
+        found = cause.downcast_ref().or(found);
+        // An I/O error may wrap another error, that one a third, and yet not call it its source.
+        let mut wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        while let Some(inner) = wrapped {
+            found = inner.downcast_ref().or(found);
+            wrapped = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        }
         next = cause.source();
     }
     found
@@ -126,5 +131,7 @@ mod tests {
         let inner = io::Error::from(io::ErrorKind::ConnectionRefused);
         let outer = io::Error::other(inner);
         assert_eq!(find::<io::Error>(&outer).and_then(network), Some("refused"));
+        let tls = io::Error::other(io::Error::other(rustls::Error::HandshakeNotComplete));
+        assert_eq!(find(&tls), Some(&rustls::Error::HandshakeNotComplete));
     }
 }
