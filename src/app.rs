@@ -81,6 +81,14 @@ pub fn open_locator(config: &Config) -> anyhow::Result<Locator> {
     Ok(Locator::open(&config.geoip, &pops)?)
 }
 
+/// Reads the files that exporters are to be shown the content of.
+///
+/// # Errors
+/// All of them that cannot be used.
+pub fn check_credentials(config: &Config) -> Result<(), crate::scrape::BadFiles> {
+    plan::how(config).map(|_| ())
+}
+
 /// Starts the service on these sockets. `file` is where the configuration comes from and will be read again; `None`:
 /// never.
 ///
@@ -267,7 +275,7 @@ impl Core {
         let cancel = CancellationToken::new();
         let observer = Arc::clone(&state) as Arc<dyn Observer>;
         let observer = Arc::new(CountedObserver::new(Arc::clone(&telemetry), observer));
-        let scraper = Scraper::start(&nodes, plan::how(config), clock.clone(), observer, cancel.clone());
+        let scraper = Scraper::start(&nodes, plan::how(config)?, clock.clone(), observer, cancel.clone());
         let core = Self {
             clock,
             state,

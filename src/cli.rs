@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 
 use crate::app::{self, Sockets};
 use crate::config::Config;
+use crate::scrape::{BadFile, BadFiles};
 use crate::telemetry;
 
 /// Exit status for input that cannot be used: a configuration, a database, an address.
@@ -153,7 +154,9 @@ impl Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        let input = error.is::<crate::geo::GeoError>() || error.is::<crate::config::ConfigErrors>();
+        let input = error.is::<crate::geo::GeoError>()
+            || error.is::<crate::config::ConfigErrors>()
+            || error.is::<BadFiles>();
         Self { status: if input { EXIT_BAD_INPUT } else { 1 }, message: format!("{error:#}") }
     }
 }
@@ -175,6 +178,14 @@ fn say(text: &str) -> Result<(), Failure> {
 
 fn load(path: &Path) -> Result<Config, Failure> {
     Config::load(path).map_err(Failure::input)
+}
+
+/// Each on a line of its own, with the place that names it.
+fn bad_files(path: &Path, errors: &BadFiles) -> Failure {
+    let lines = errors.0.iter().map(|BadFile { line, key, why }| {
+        format!("error: scrape.credentials: {key}: {why}\n --> {}:{line}", path.display())
+    });
+    Failure { status: EXIT_BAD_INPUT, message: lines.collect::<Vec<_>>().join("\n\n") }
 }
 
 /// A runtime for everything but the player side, which brings its own threads.
@@ -209,6 +220,7 @@ fn demo(edges: u16, listen: SocketAddr) -> Result<(), Failure> {
 fn check(path: &Path) -> Result<(), Failure> {
     let config = load(path)?;
     app::open_locator(&config)?;
+    app::check_credentials(&config).map_err(|error| bad_files(path, &error))?;
     say(&format!(
         "{}: ok, {} nodes in {} pools for {} domains",
         path.display(),

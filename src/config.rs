@@ -9,6 +9,7 @@
 //! `deploy/nearcast.example.toml` shows every key with its default.
 
 mod check;
+mod credentials;
 mod error;
 mod networks;
 mod raw;
@@ -32,6 +33,7 @@ use crate::schedule::place::Location;
 use crate::schedule::policy::PolicyKind;
 use crate::schedule::thresholds::Thresholds;
 
+pub use self::credentials::{Authorization, ClientFiles, Credentials, ExporterTls, Host, KeyFile, Scope};
 pub use self::error::{ConfigError, ConfigErrors};
 pub use self::networks::{Networks, literal_address};
 use self::report::Report;
@@ -47,7 +49,7 @@ pub struct Config {
     pub geoip: Geoip,
     /// How exporters are asked.
     pub scrape: Scrape,
-    /// Which exporters may be asked.
+    /// Which exporters may be asked, and what they are shown.
     pub exporters: Exporters,
     /// How decisions are made.
     pub scheduler: Scheduler,
@@ -179,12 +181,14 @@ pub struct Scrape {
     pub concurrency: usize,
 }
 
-/// `[scrape]`, too: which exporters may be asked.
+/// `[scrape]`, too: which exporters may be asked, and what they are shown.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Exporters {
     /// Where a connection may go, whatever a name resolves to; default everywhere but link-local addresses, cloud
     /// metadata services and what is no host at all.
     pub allowed_networks: Networks,
+    /// `[[scrape.credentials]]`: what is shown to whom; the first that is for a target counts.
+    pub credentials: Vec<Credentials>,
 }
 
 /// `[scheduler]`
@@ -282,7 +286,7 @@ impl Config {
         // What some editors put before a text; columns would count it.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let (tree, syntax_errors) = DeTable::parse_recoverable(text);
-        let report = Report::default();
+        let report = Report::of(text);
         if !syntax_errors.is_empty() {
             // The tree around them is a guess: checking it would blame what the parser made up.
             return Err(ConfigErrors::new(text, name, report::syntax_findings(text, &syntax_errors)));

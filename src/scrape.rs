@@ -16,6 +16,7 @@ mod circuit;
 mod client;
 mod client_library;
 mod collect;
+mod credentials;
 mod disks;
 mod failure;
 mod interfaces;
@@ -31,6 +32,7 @@ mod srs_streams;
 mod targets;
 #[cfg(test)]
 mod test_exporter;
+mod tls;
 
 use std::sync::Arc;
 
@@ -39,6 +41,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::access::Access;
 pub use self::client::install_tls_provider;
+pub use self::credentials::{BadFile, BadFiles};
 use self::probe::HttpProber;
 pub use self::reader::{Focus, Page, Shown, read};
 use self::run::{Loop, NewProber};
@@ -69,7 +72,7 @@ struct Plan {
 pub struct How {
     /// How often, and within which limits.
     pub settings: config::Scrape,
-    /// Which may be asked.
+    /// Which may be asked, and what they are shown.
     pub access: Access,
 }
 

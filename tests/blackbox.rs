@@ -13,6 +13,8 @@ mod access;
 mod closed_loop;
 #[path = "blackbox/config_cli.rs"]
 mod config_cli;
+#[path = "blackbox/credentials.rs"]
+mod credentials;
 #[path = "blackbox/crowd.rs"]
 mod crowd;
 #[path = "blackbox/explain.rs"]

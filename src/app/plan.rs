@@ -16,7 +16,7 @@ use crate::schedule::place::{Location, Point};
 use crate::schedule::terms::TermSettings;
 use crate::schedule::uplink::{Uplink, UplinkSpec};
 use crate::schedule::watch::WatchSettings;
-use crate::scrape::{Access, How};
+use crate::scrape::{Access, BadFiles, How};
 use crate::state::Plan;
 
 /// Gives nodes without a configured place the one of their first address that a database knows.
@@ -101,9 +101,9 @@ pub(super) fn certificate(config: &Config) -> anyhow::Result<Option<Certificate>
     Ok(Some(Certificate::load(&tls.certificate, &tls.key)?))
 }
 
-/// How exporters are asked.
-pub(super) fn how(config: &Config) -> How {
-    How { settings: config.scrape, access: Access::new(&config.exporters) }
+/// How exporters are asked. Reads the files that it takes.
+pub(super) fn how(config: &Config) -> Result<How, BadFiles> {
+    Ok(How { settings: config.scrape, access: Access::open(&config.exporters)? })
 }
 
 /// The settings that answers depend on.

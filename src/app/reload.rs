@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 
 use super::{Core, plan};
 use crate::clock::Clock;
-use crate::config::{Config, ConfigErrors, Server};
+use crate::config::{Config, ConfigErrors, Credentials, Server};
 use crate::http::Front;
 use crate::http::reload::{Mistake, NotReloaded, Reloaded};
 use crate::http::tls::Tls;
@@ -55,7 +55,7 @@ struct Fixed {
     state_file: Option<PathBuf>,
 }
 
-/// Where clients are, who there is, and who is scraped: these have to agree, so they are one part.
+/// Where clients are, who there is, and who is scraped how: these have to agree, so they are one part.
 struct Fleet {
     locator: Arc<crate::geo::Locator>,
     state: Arc<State>,
@@ -166,7 +166,9 @@ fn files(path: &Path, config: &Config) -> Vec<PathBuf> {
         tls.map(|tls| &tls.certificate),
         tls.map(|tls| &tls.key),
     ];
-    std::iter::once(path.to_owned()).chain(keys.into_iter().flatten().cloned()).collect()
+    let shown =
+        config.exporters.credentials.iter().flat_map(Credentials::files).map(|file| file.path.clone());
+    std::iter::once(path.to_owned()).chain(keys.into_iter().flatten().cloned()).chain(shown).collect()
 }
 
 // === impl Fixed ===
@@ -223,7 +225,7 @@ impl Reloadable for Fleet {
         let fleet = plan::fleet(nodes.clone(), next)?;
         let live = Live::new(fleet, plan::plan(next), self.state.clock().now());
         let domains: Vec<Box<str>> = next.domains.iter().map(|domain| domain.name.clone()).collect();
-        let how = plan::how(next);
+        let how = plan::how(next)?;
         let (locator, state) = (Arc::clone(&self.locator), Arc::clone(&self.state));
         let (scraper, telemetry) = (Arc::clone(&self.scraper), Arc::clone(&self.telemetry));
         Ok(Box::new(move || {

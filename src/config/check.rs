@@ -3,6 +3,7 @@
 //! Readers fill a [`Draft`], with defaults where something could not be read, so that the rest is still checked.
 //! The configuration made of it counts only if nothing at all was reported.
 
+mod credentials;
 mod domains;
 mod geoip;
 mod limits;
@@ -60,7 +61,7 @@ pub(super) fn config(table: &DeTable<'_>, folder: &Path, report: &Report) -> Con
         server: file.table("server", |section| server::read(section, folder)),
         limits: file.table("limits", limits::read),
         geoip: file.table("geoip", |section| geoip::read(section, folder)),
-        scrape: file.table("scrape", scrape::read),
+        scrape: file.table("scrape", |section| scrape::read(section, folder)),
         layer: file.table("thresholds", thresholds::read),
         scheduler: file.table("scheduler", |section| scheduler::read(section, folder)),
         pops: file.tables("pops", pops::read).unwrap_or_default(),

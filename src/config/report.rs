@@ -23,11 +23,23 @@ pub(super) struct Finding {
 pub(super) struct Report {
     // A cell, because sections within sections all report while their parents are still being read.
     findings: RefCell<Vec<Finding>>,
+    /// Where lines end, ascending.
+    ends: Vec<usize>,
 }
 
 // === impl Report ===
 
 impl Report {
+    /// A report on this text.
+    pub(super) fn of(text: &str) -> Self {
+        Self { ends: memchr::memchr_iter(b'\n', text.as_bytes()).collect(), ..Self::default() }
+    }
+
+    /// The line on which something begins, from 1.
+    pub(super) fn line(&self, span: &Span) -> usize {
+        self.ends.partition_point(|end| *end < span.start) + 1
+    }
+
     /// A mistake at a place.
     pub(super) fn error(&self, span: &Span, message: impl Into<String>) {
         self.push(Finding { span: Some(span.clone()), message: message.into(), related: None });

@@ -1,4 +1,4 @@
-//! Which targets may be asked, at the moment of connecting.
+//! Which targets may be asked, at the moment of connecting, and what they are shown.
 //!
 //! A name is judged by what it resolves to, at every connection anew: a check made earlier, or by somebody else's
 //! resolver, says nothing about the address that is connected to now. A literal address never meets a resolver and
@@ -10,12 +10,14 @@ use std::sync::Arc;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
+use super::credentials::{BadFiles, Credentials, open_all};
 use crate::config::{Exporters, Networks, literal_address};
 
 /// What is needed to reach the exporters of a configuration, beside the network.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Access {
     networks: Arc<Networks>,
+    credentials: Arc<[Credentials]>,
 }
 
 /// All of a host's addresses are in networks that are not open; this is one of them.
@@ -30,10 +32,13 @@ pub(super) struct Lookup(Arc<Networks>);
 // === impl Access ===
 
 impl Access {
-    /// The access that a configuration gives.
-    #[must_use]
-    pub fn new(exporters: &Exporters) -> Self {
-        Self { networks: Arc::new(exporters.allowed_networks.clone()) }
+    /// The access that a configuration gives. Reads the files that it names.
+    ///
+    /// # Errors
+    /// All files that cannot be used.
+    pub fn open(exporters: &Exporters) -> Result<Self, BadFiles> {
+        let networks = Arc::new(exporters.allowed_networks.clone());
+        Ok(Self { networks, credentials: open_all(&exporters.credentials)? })
     }
 
     /// Whether a URL with a literal address may be asked; one with a name is judged by [`Self::lookup`].
@@ -41,6 +46,12 @@ impl Access {
         literal_address(url).filter(|ip| !self.networks.allow(*ip)).map_or(Ok(()), |ip| Err(NotAllowed(ip)))
     }
 
+    /// What a target is shown.
+    pub(super) fn credentials(&self) -> &[Credentials] {
+        &self.credentials
+    }
+
+    /// The resolver that finds open addresses only.
     pub(super) fn lookup(&self) -> Lookup {
         Lookup(Arc::clone(&self.networks))
     }

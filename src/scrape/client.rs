@@ -12,6 +12,8 @@ use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 use reqwest::{Response, StatusCode, Url};
 
 use super::access::NotAllowed;
+use super::credentials::Credentials;
+use super::tls::Identification;
 use super::{How, failure};
 use crate::schedule::reading::ProbeFailure;
 
@@ -33,6 +35,9 @@ pub(super) struct Client {
     plain: Built,
     /// For `https://`, built when the first such target is asked.
     secure: OnceLock<Built>,
+    /// The same for each of the credentials, in their order: connections that were made with one's are not used for
+    /// another's.
+    identified: Vec<OnceLock<Built>>,
 }
 
 /// A client, or why there is none.
@@ -50,7 +55,8 @@ impl Client {
     pub(super) fn new(how: How) -> Self {
         install_tls_provider();
         let plain = build(&how, |builder| builder.tls_certs_only([]));
-        Self { how, plain, secure: OnceLock::new() }
+        let identified = how.access.credentials().iter().map(|_| OnceLock::new()).collect();
+        Self { how, plain, secure: OnceLock::new(), identified }
     }
 
     /// Deadline of one scrape, ms.
@@ -61,15 +67,35 @@ impl Client {
     /// The body behind a URL. The caller sets the deadline.
     pub(super) async fn get(&self, url: Url) -> Result<Vec<u8>, ProbeFailure> {
         self.how.access.check(&url).map_err(|NotAllowed(ip)| ProbeFailure::NotAllowed(ip))?;
-        let built = if url.scheme() == "https" {
-            self.secure.get_or_init(|| build(&self.how, |builder| builder))
-        } else {
-            &self.plain
+        let shown = self.how.access.credentials().iter().zip(&self.identified);
+        let shown = shown.into_iter().find(|(credentials, _)| credentials.are_for(&url));
+        let built = match shown {
+            _ if url.scheme() != "https" => &self.plain,
+            Some((Credentials { identification: Some(identification), .. }, client)) => {
+                client.get_or_init(|| build_identified(&self.how, identification))
+            }
+            _ => self.secure.get_or_init(|| build(&self.how, |builder| builder)),
         };
         let client = built.as_ref().map_err(|error| ProbeFailure::Http(format!("our side: {error}")))?;
-        let answer = client.get(url).send().await;
+        let is_withheld = shown.is_none() && self.withholds(&url);
+        let mut request = client.get(url);
+        if let Some((credentials, _)) = shown {
+            request = credentials.show(request);
+        }
+        let answer = request.send().await;
         let response = answer.map_err(|error| failure::of_request(&error, self.timeout_ms()))?;
+        if is_withheld && matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            return Err(ProbeFailure::Http(format!(
+                "status {}; its credentials go over https:// only (allow_http)",
+                response.status().as_u16()
+            )));
+        }
         self.body(response).await
+    }
+
+    /// Whether a target would be shown something, if whoever is on the way could not read it.
+    fn withholds(&self, url: &Url) -> bool {
+        self.how.access.credentials().iter().any(|credentials| credentials.are_withheld_from(url))
     }
 
     /// Reads a body up to the limit.
@@ -101,6 +127,12 @@ impl Client {
         }
         Ok(body)
     }
+}
+
+/// Builds a client for targets that are known by an authority of one's own.
+fn build_identified(how: &How, identification: &Identification) -> Built {
+    let config = identification.config().map_err(|error| error.to_string())?;
+    build(how, |builder| builder.tls_backend_preconfigured(config))
 }
 
 /// Builds a client with the rules that all share.

@@ -14,7 +14,7 @@ use crate::schedule::node::{MediaPorts, Role};
 use crate::schedule::reading::{ProbeFailure, Reading, Timing};
 use crate::schedule::thresholds::Thresholds;
 
-const SETTINGS: config::Scrape =
+pub(super) const SETTINGS: config::Scrape =
     config::Scrape { interval_ms: 10_000, timeout_ms: 3_000, body_limit_bytes: 4 << 20, concurrency: 128 };
 
 pub(super) fn node(id: &str, exporters: &[&str]) -> Node {

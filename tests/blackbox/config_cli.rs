@@ -5,6 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
+use super::credentials::write_files_of_the_example;
 use super::stage::{CHICAGO, Edge, LONDON, US, live, scrape_each};
 use super::support::{Behaviour, nearcast};
 
@@ -80,8 +81,11 @@ fn serve_refuses_a_broken_configuration_with_the_same_words() {
 
 #[test]
 fn the_example_configuration_passes_its_check() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let output = nearcast(folder, &["check", "deploy/nearcast.example.toml"]);
+    let folder = tempfile::tempdir().unwrap();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/nearcast.example.toml");
+    std::fs::copy(example, folder.path().join("nearcast.toml")).unwrap();
+    write_files_of_the_example(folder.path());
+    let output = nearcast(folder.path(), &["check", "nearcast.toml"]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stdout(&output).contains("ok, 3 nodes in 3 pools for 2 domains"), "{}", stdout(&output));
 }

@@ -54,6 +54,8 @@ pub(crate) struct Knobs {
 pub(crate) enum Behaviour {
     /// Sound pages.
     Good,
+    /// Sound pages for whoever has this in the `Authorization` header, 401 for others.
+    Guarded(String),
     /// 200 with an HTML page.
     Garbage,
     /// 200 with nothing in it.

@@ -1,4 +1,6 @@
-//! `[scrape]`: how exporters are asked, and which.
+//! `[scrape]`: how exporters are asked, which, and with what.
+
+use std::path::Path;
 
 use toml::Spanned;
 
@@ -20,8 +22,14 @@ const BODY_LIMIT_BYTES: std::ops::RangeInclusive<u64> = 16 << 10..=256 << 20;
 const CONCURRENCY: std::ops::RangeInclusive<u32> = 2..=10_000;
 
 /// How, and which.
-pub(super) fn read(section: &mut Section<'_>) -> (Scrape, Exporters) {
-    (read_rhythm(section), Exporters { allowed_networks: read_networks(section) })
+///
+/// Relative paths start from `folder`.
+pub(super) fn read(section: &mut Section<'_>, folder: &Path) -> (Scrape, Exporters) {
+    let scrape = read_rhythm(section);
+    let allowed_networks = read_networks(section);
+    let read_one = |section: &mut Section<'_>| super::credentials::read(section, folder);
+    let credentials = section.tables("credentials", read_one).unwrap_or_default();
+    (scrape, Exporters { allowed_networks, credentials: credentials.into_iter().flatten().collect() })
 }
 
 fn read_rhythm(section: &mut Section<'_>) -> Scrape {

@@ -1,5 +1,6 @@
 //! Every kind of mistake, as (offending text, message).
 
+mod credentials;
 mod relations;
 mod values;
 

@@ -42,7 +42,14 @@ fn example_shows_every_key() {
     let mut shown = 0;
     let headers =
         ["[server]", "[server.tls]", "[limits]", "[geoip]", "[scrape]", "[thresholds]", "[scheduler]"];
-    let arrays = ["[[geoip.overrides]]", "[[pops]]", "[[pools]]", "[[nodes]]", "[[domains]]"];
+    let arrays = [
+        "[[geoip.overrides]]",
+        "[[scrape.credentials]]",
+        "[[pops]]",
+        "[[pools]]",
+        "[[nodes]]",
+        "[[domains]]",
+    ];
     for header in headers.into_iter().chain(arrays) {
         let text = full.replacen(header, &format!("{header}\nzzzzzzzz = 1"), 1);
         let errors = Config::parse(&text, "x").unwrap_err();

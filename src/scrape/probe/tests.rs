@@ -157,8 +157,8 @@ async fn a_password_in_the_url_is_sent_as_basic_authentication() {
 /// Asks with these networks open.
 async fn probe_within(networks: &[&str], url: &str, collect: Collect) -> Probed {
     let networks = networks.iter().map(|network| network.parse().unwrap()).collect();
-    let exporters = Exporters { allowed_networks: Networks::new(networks) };
-    let how = How { settings: SETTINGS, access: Access::new(&exporters) };
+    let exporters = Exporters { allowed_networks: Networks::new(networks), ..Exporters::default() };
+    let how = How { settings: SETTINGS, access: Access::open(&exporters).unwrap() };
     let (url, focus) = (Arc::new(Url::parse(url).unwrap()), Arc::default());
     HttpProber::new(how, Clock::system()).probe(Question { url, focus, collect }).await
 }

@@ -19,7 +19,8 @@ pub(super) fn collectors(query: &str) -> Vec<String> {
 
 /// Reads one request, answers it as the knobs say, closes.
 pub(super) async fn answer(mut stream: TcpStream, machine: &Mutex<Machine>) -> std::io::Result<()> {
-    let target = read_target(&mut stream).await?;
+    let request = read_request(&mut stream).await?;
+    let target = request.split_whitespace().nth(1).unwrap_or("/").to_owned();
     let (before, after, behaviour) = {
         let mut machine = machine.lock().unwrap();
         machine.requests.push(target.clone());
@@ -32,7 +33,10 @@ pub(super) async fn answer(mut stream: TcpStream, machine: &Mutex<Machine>) -> s
     };
     tokio::time::sleep(before).await;
     match behaviour {
-        Behaviour::Good => {
+        Behaviour::Guarded(wanted) if !has_authorization(&request, &wanted) => {
+            reply(&mut stream, 401, "WWW-Authenticate: Basic realm=x\r\n", b"who are you?\n").await
+        }
+        Behaviour::Good | Behaviour::Guarded(_) => {
             let page = machine.lock().unwrap().page(&target);
             tokio::time::sleep(after).await;
             let status = if page.is_empty() { 404 } else { 200 };
@@ -78,6 +82,11 @@ pub(super) async fn answer(mut stream: TcpStream, machine: &Mutex<Machine>) -> s
     }
 }
 
+fn has_authorization(request: &str, wanted: &str) -> bool {
+    let mut headers = request.lines().filter_map(|line| line.split_once(": "));
+    headers.any(|(name, value)| name.eq_ignore_ascii_case("authorization") && value == wanted)
+}
+
 /// The page with another value behind every sample of a metric.
 fn lie(page: &str, metric: &str, value: &str) -> String {
     let of_metric = |line: &str| line.strip_prefix(metric).is_some_and(|rest| rest.starts_with(['{', ' ']));
@@ -96,7 +105,7 @@ pub(crate) fn mix(number: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-async fn read_target(stream: &mut TcpStream) -> std::io::Result<String> {
+async fn read_request(stream: &mut TcpStream) -> std::io::Result<String> {
     let (mut request, mut buffer) = (Vec::new(), [0; 2048]);
     while !request.windows(4).any(|end| end == b"\r\n\r\n") {
         let length = stream.read(&mut buffer).await?;
@@ -105,8 +114,7 @@ async fn read_target(stream: &mut TcpStream) -> std::io::Result<String> {
         }
         request.extend_from_slice(&buffer[..length]);
     }
-    let text = String::from_utf8_lossy(&request);
-    Ok(text.split_whitespace().nth(1).unwrap_or("/").to_owned())
+    Ok(String::from_utf8_lossy(&request).into_owned())
 }
 
 fn head(status: u16, headers: &str) -> String {
