@@ -291,6 +291,19 @@ async fn targets_that_hang_leave_the_others_their_interval_and_come_back_to_thei
 }
 
 #[tokio::test(start_paused = true)]
+async fn with_the_defaults_150_of_500_that_hang_delay_nobody_by_an_interval_even_at_the_start() {
+    let nodes = [crowd("hung", "hung", 150), crowd("well", "good", 350)].concat();
+    let (_scraper, notes, ..) = start(&nodes, config::Scrape::default(), FakeProber::default());
+    pass(120_000).await;
+    for n in 0..350 {
+        let times = notes.times_of(&format!("well-{n}"));
+        // From the second scrape to the third it may be an interval and a half, by the place of the target in it.
+        let gaps = times.windows(2).map(|pair| pair[1] - pair[0]);
+        assert!(times[0] <= 10_000 && gaps.max() <= Some(20_000), "{times:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_silence_of_a_target_that_was_sound_is_confirmed_at_once_though_others_hang() {
     let suspect = node("suspect", &["http://good/"]);
     let nodes = [crowd("hung", "hung", 40), vec![suspect.clone()]].concat();
