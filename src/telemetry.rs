@@ -88,10 +88,10 @@ impl Telemetry {
         registry.register("http_connections_reaped", help, reaped.clone());
 
         let refused_connections = ByLabel::default();
-        for reason in ["client", "crowded"] {
+        for reason in ["client", "crowded", "late"] {
             let _ = refused_connections.get_or_create(&[("reason", reason)]);
         }
-        let help = "Player connections closed for want of room: of their client's share, or for newcomers";
+        let help = "Player connections closed unserved: their client has enough, newcomers need room, or they waited too long";
         registry.register("http_connections_refused", help, refused_connections.clone());
         let failed_handshakes = Counter::default();
         let help = "TLS handshakes of players that did not come to an end";
@@ -165,8 +165,8 @@ impl Telemetry {
         self.reaped.inc();
     }
 
-    /// Player connections were closed for want of room: of their client's share (`client`), or to make room for
-    /// newcomers (`crowded`).
+    /// Player connections were closed unserved: their client has enough (`client`), newcomers need room (`crowded`), or
+    /// they waited too long (`late`).
     pub fn refused_connections(&self, reason: &'static str, count: usize) {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         self.refused_connections.get_or_create(&[("reason", reason)]).inc_by(count);

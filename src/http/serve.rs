@@ -5,6 +5,7 @@
 //! between cores, thread-local caches stay warm, and a scrape that parses a large page never delays a resolve.
 //! The **ops side** ([`ops`]) is a task on the main runtime.
 
+mod backlog;
 mod census;
 mod connection;
 mod doors;

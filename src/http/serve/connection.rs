@@ -8,7 +8,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
-use futures_util::FutureExt as _;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::graceful::GracefulConnection;
@@ -18,6 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
+use super::backlog::Backlog;
 use super::census::Census;
 use super::gauge::{self, Gauge};
 use super::watch::{Order, Patience, Pulse, Watch};
@@ -70,16 +70,22 @@ pub(super) async fn accept(
     let mut sweeps = tokio::time::interval(sweep);
     sweeps.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let Doors { plain, secure } = doors;
+    let longest_wait = || Duration::from_millis(front.limits.load().longest_wait_ms);
+    let (mut plain_backlog, mut secure_backlog) = (Backlog::default(), Backlog::default());
     loop {
         tokio::select! {
             biased;
             () = cancel.cancelled() => break,
-            _ = sweeps.tick() => worker.sweep(sweep),
-            accepted = plain.accept() => match accepted {
+            _ = sweeps.tick() => {
+                worker.sweep(sweep);
+                let closed = plain_backlog.closed() + secure_backlog.closed();
+                front.telemetry.refused_connections("late", closed);
+            }
+            accepted = plain_backlog.accept(&plain, longest_wait) => match accepted {
                 Ok(accepted) => worker.begin(accepted, None),
                 Err(error) => accept_failed(&error, "player").await,
             },
-            accepted = newcomer(secure.as_ref(), &gauge) => match accepted {
+            accepted = newcomer(secure.as_ref(), &mut secure_backlog, &gauge, longest_wait) => match accepted {
                 Ok((accepted, tls)) => worker.begin(accepted, Some(tls)),
                 Err(error) => accept_failed(&error, "player").await,
             },
@@ -87,11 +93,11 @@ pub(super) async fn accept(
     }
     front.stop_being_ready();
     // What the kernel has accepted for us already would be reset when the listeners close.
-    while let Some(Ok(accepted)) = plain.accept().now_or_never() {
+    for accepted in plain_backlog.rest(&plain) {
         worker.begin(accepted, None);
     }
     if let Some((listener, tls)) = &secure {
-        while let Some(Ok(accepted)) = listener.accept().now_or_never() {
+        for accepted in secure_backlog.rest(listener) {
             worker.begin(accepted, Some(tls));
         }
     }
@@ -103,13 +109,15 @@ pub(super) async fn accept(
 /// in the kernel's queue.
 async fn newcomer<'a>(
     door: Option<&'a (TcpListener, Tls)>,
+    backlog: &mut Backlog,
     gauge: &Gauge,
+    longest_wait: impl Fn() -> Duration,
 ) -> std::io::Result<((TcpStream, SocketAddr), &'a Tls)> {
     let Some((listener, tls)) = door else { return std::future::pending().await };
     while gauge.is_late() {
         tokio::time::sleep(LATE_PAUSE).await;
     }
-    Ok((listener.accept().await?, tls))
+    Ok((backlog.accept(listener, longest_wait).await?, tls))
 }
 
 // === impl Worker ===

@@ -14,8 +14,8 @@ use std::net::{SocketAddr, TcpListener};
 use listenfd::ListenFd;
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Connections the kernel holds for us while we are busy.
-const BACKLOG: i32 = 4096;
+/// Most connections that the kernel holds for us while we are busy.
+pub(super) const BACKLOG: i32 = 4096;
 
 /// How sockets are come by.
 #[derive(Debug, Default)]

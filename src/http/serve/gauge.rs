@@ -6,8 +6,7 @@
 //! read: none at the limit, nearly all at four times the limit. The share falls with the queue, so recovery takes as
 //! long as the queue does.
 //!
-//! *Limits*: the queue in the kernel (connections not yet accepted) is not seen; it has a length of its own
-//! ([`super::doors`]), beyond which the kernel lets clients try again.
+//! *Limits*: connections not yet accepted are not in this queue; [`super::backlog`] sees to theirs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
