@@ -100,6 +100,7 @@ pub async fn start(config: Config, file: Option<&Path>, sockets: &Sockets) -> an
     let front = Front::new(Arc::clone(&core.resolver), Arc::clone(&core.telemetry), server, config.limits);
     let front = Arc::new(front);
     front.guard_ops(plan::ops_token(&config)?);
+    front.sign_by(plan::signers(&config)?);
     let tls = plan::certificate(&config)?.map(|certificate| tls(&certificate, &core)).transpose()?;
     if let Some(file) = file {
         let reloader = Reloader::new(file, &config, &core, &front, tls.as_ref());

@@ -10,7 +10,9 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use crate::app::{self, Sockets};
+use crate::clock::Clock;
 use crate::config::Config;
+use crate::http::sign::{LONGEST_LIFE_S, SigningKey};
 use crate::scrape::{BadFile, BadFiles};
 use crate::telemetry;
 
@@ -70,6 +72,17 @@ enum Command {
     },
     /// Run the real scheduler against virtual viewers, exporters and faults.
     Simulate(SimulateArguments),
+    /// Sign a question with a domain's key, as a player's application would.
+    Sign {
+        /// File with the key.
+        #[arg(long, short)]
+        key: PathBuf,
+        /// How long the signature holds, s.
+        #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=LONGEST_LIFE_S))]
+        seconds: u64,
+        /// A query such as "domain=live.example.com&stream=live/show", or a whole URL with one.
+        question: String,
+    },
     /// Say where an address is.
     Geoip {
         /// Address to look up.
@@ -126,6 +139,7 @@ pub fn run() -> ExitCode {
         Command::Check { file } => check(&file),
         Command::Explain { config, domain, ip, stream } => explain(&config, &domain, ip, stream.as_deref()),
         Command::Simulate(arguments) => simulate(arguments),
+        Command::Sign { key, seconds, question } => sign(&key, seconds, &question),
         Command::Geoip { ip, config } => geoip(ip, config.as_deref()),
     };
     match outcome {
@@ -255,6 +269,18 @@ fn simulate(arguments: SimulateArguments) -> Result<(), Failure> {
     };
     let progress = std::io::IsTerminal::is_terminal(&std::io::stderr());
     Ok(crate::simulate::run(&options, &mut std::io::stdout().lock(), progress)?)
+}
+
+fn sign(path: &Path, seconds: u64, question: &str) -> Result<(), Failure> {
+    let shown = path.display();
+    let file = std::fs::read(path).with_context(|| format!("cannot read {shown}"))?;
+    let key = SigningKey::new(&file).with_context(|| format!("{shown} has fewer than 16 bytes"))?;
+    let (before, query) = match question.split_once('?') {
+        Some((before, query)) => (format!("{before}?"), query),
+        None => (String::new(), question),
+    };
+    let until = Clock::system().unix_ms() / 1_000 + seconds;
+    say(&format!("{before}{}", key.sign_query(query, until)))
 }
 
 fn geoip(ip: IpAddr, path: Option<&Path>) -> Result<(), Failure> {

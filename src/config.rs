@@ -259,6 +259,11 @@ pub struct Domain {
     pub pool: Box<str>,
     /// How a node is chosen.
     pub policy: PolicyKind,
+    /// Files with keys, up to four: the first signs answers, each is accepted for questions. Empty (default): nothing is
+    /// signed.
+    pub keys: Vec<PathBuf>,
+    /// Whether questions have to be signed; default no.
+    pub require_signature: bool,
 }
 
 // === impl Config ===

@@ -33,6 +33,7 @@ mod request_id;
 mod resolve;
 mod rtt;
 pub mod serve;
+pub mod sign;
 pub mod tls;
 
 #[cfg(test)]
@@ -49,6 +50,7 @@ use self::access::OpsToken;
 use self::client_ip::{ClientRule, Peer};
 use self::limit::Limiter;
 use self::reload::Reload;
+use self::sign::Signers;
 use crate::config;
 use crate::resolver::Resolver;
 use crate::telemetry::{Lid, Telemetry};
@@ -63,6 +65,8 @@ pub struct Front {
     ops_token: ArcSwapOption<OpsToken>,
     /// What `POST /-/reload` calls; `None`: there is nothing to reload.
     reload: ArcSwapOption<Reload>,
+    /// What domains sign and check with.
+    signers: ArcSwap<Signers>,
     /// How often one client may ask.
     limiter: Limiter,
     /// How many may be connected, and for how long; swapped by [`Front::limit`].
@@ -151,11 +155,17 @@ impl Front {
             rule: ArcSwap::from_pointee(ClientRule::new(server)),
             ops_token: ArcSwapOption::empty(),
             reload: ArcSwapOption::empty(),
+            signers: ArcSwap::default(),
             limiter: Limiter::new(&limits),
             limits: ArcSwap::from_pointee(limits),
             stops: AtomicBool::new(false),
             lids: Default::default(),
         }
+    }
+
+    /// From now on these domains' questions are checked, and their answers signed.
+    pub fn sign_by(&self, signers: Signers) {
+        self.signers.store(Arc::new(signers));
     }
 
     /// From now on these limits count, for connections that are open, too.

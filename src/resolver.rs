@@ -185,6 +185,12 @@ impl Resolver {
         self.state.clock().coarse()
     }
 
+    /// The time of day, Unix time, s: for signatures, never for decisions.
+    #[must_use]
+    pub fn unix_s(&self) -> u64 {
+        self.state.clock().unix_ms() / 1_000
+    }
+
     /// Answers a question and books the viewer.
     ///
     /// # Errors

@@ -37,6 +37,8 @@ mod resolve;
 mod restart;
 #[path = "blackbox/scrape_faults.rs"]
 mod scrape_faults;
+#[path = "blackbox/signing.rs"]
+mod signing;
 #[path = "blackbox/stage.rs"]
 mod stage;
 #[path = "blackbox/start.rs"]

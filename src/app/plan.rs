@@ -8,6 +8,7 @@ use anyhow::Context;
 use crate::config::Config;
 use crate::geo::{Located, Precision};
 use crate::http::access::OpsToken;
+use crate::http::sign::{Signer, Signers, SigningKey};
 use crate::http::tls::Certificate;
 use crate::resolver::TokenKey;
 use crate::schedule::fleet::{DomainSpec, Fleet, FleetError, PoolSpec};
@@ -93,6 +94,21 @@ pub(super) fn ops_token(config: &Config) -> anyhow::Result<Option<OpsToken>> {
         Ok(token) => Ok(Some(token)),
         Err(error) => anyhow::bail!("server.admin_token_file: {} {error}", path.display()),
     }
+}
+
+/// What a configuration's domains sign and check with.
+pub(super) fn signers(config: &Config) -> anyhow::Result<Signers> {
+    let signer = |domain: &crate::config::Domain| {
+        let key = |path: &std::path::PathBuf| {
+            let shown = path.display();
+            let of = &domain.name;
+            let file = std::fs::read(path).with_context(|| format!("keys of {of}: cannot read {shown}"))?;
+            SigningKey::new(&file).with_context(|| format!("keys of {of}: {shown} has fewer than 16 bytes"))
+        };
+        let keys = domain.keys.iter().map(key).collect::<anyhow::Result<Vec<_>>>()?;
+        Ok(Signer::new(keys, domain.require_signature).map(|signer| (domain.name.clone(), signer)))
+    };
+    config.domains.iter().filter_map(|domain| signer(domain).transpose()).collect()
 }
 
 /// The certificate of a configuration's `[server.tls]`; `None`: there is none.

@@ -168,7 +168,9 @@ fn files(path: &Path, config: &Config) -> Vec<PathBuf> {
     ];
     let shown =
         config.exporters.credentials.iter().flat_map(Credentials::files).map(|file| file.path.clone());
-    std::iter::once(path.to_owned()).chain(keys.into_iter().flatten().cloned()).chain(shown).collect()
+    let signing = config.domains.iter().flat_map(|domain| domain.keys.iter().cloned());
+    let keys = keys.into_iter().flatten().cloned();
+    std::iter::once(path.to_owned()).chain(keys).chain(shown).chain(signing).collect()
 }
 
 // === impl Fixed ===
@@ -243,11 +245,15 @@ impl Reloadable for Fleet {
 
 impl Reloadable for Trust {
     fn prepare(&self, next: &Config) -> anyhow::Result<Swap> {
-        // Both are read before either is complained of.
-        let (reports, ops) = (plan::token_key(next), plan::ops_token(next));
-        let (reports, ops) = match (reports, ops) {
-            (Err(one), Err(other)) => anyhow::bail!("{one:#}; {other:#}"),
-            (reports, ops) => (reports?, ops?),
+        // All are read before any is complained of.
+        let (reports, ops, signers) = (plan::token_key(next), plan::ops_token(next), plan::signers(next));
+        let mistakes: Vec<String> = [reports.as_ref().err(), ops.as_ref().err(), signers.as_ref().err()]
+            .into_iter()
+            .flatten()
+            .map(|error| format!("{error:#}"))
+            .collect();
+        let (Ok(reports), Ok(ops), Ok(signers)) = (reports, ops, signers) else {
+            anyhow::bail!("{}", mistakes.join("; "));
         };
         let (server, limits) = (next.server.clone(), next.limits);
         let (resolver, front) = (Arc::clone(&self.resolver), Arc::clone(&self.front));
@@ -255,6 +261,7 @@ impl Reloadable for Trust {
             resolver.take_reports(reports);
             front.retrust(&server);
             front.guard_ops(ops);
+            front.sign_by(signers);
             front.limit(limits);
         }))
     }

@@ -67,7 +67,7 @@ pub(super) fn config(table: &DeTable<'_>, folder: &Path, report: &Report) -> Con
         pops: file.tables("pops", pops::read).unwrap_or_default(),
         pools: at_least_one(file, "pools", pools::read),
         nodes: at_least_one(file, "nodes", nodes::read),
-        domains: at_least_one(file, "domains", domains::read),
+        domains: at_least_one(file, "domains", |section| domains::read(section, folder)),
     });
     links::check(&draft, report);
     draft.into_config()

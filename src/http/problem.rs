@@ -45,6 +45,8 @@ pub enum Slug {
     Unauthorized,
     /// The token of a report has expired, is of another network or not ours.
     BadToken,
+    /// The question has to be signed, and is not, or not by a key in force.
+    BadSignature,
     /// The path is served, but not by this method.
     MethodNotAllowed,
     /// The body is not JSON by its own account.
@@ -110,7 +112,7 @@ struct Wire<'a> {
 
 impl Slug {
     /// The closed set.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::BadRequest,
         Self::MissingParameter,
         Self::InvalidParameter,
@@ -121,6 +123,7 @@ impl Slug {
         Self::CrossOrigin,
         Self::Unauthorized,
         Self::BadToken,
+        Self::BadSignature,
         Self::MethodNotAllowed,
         Self::UnsupportedMediaType,
         Self::UriTooLong,
@@ -170,6 +173,7 @@ impl Slug {
             }
             Self::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED, "Token is missing or wrong"),
             Self::BadToken => ("bad-token", StatusCode::FORBIDDEN, "Token is not accepted"),
+            Self::BadSignature => ("bad-signature", StatusCode::FORBIDDEN, "Signature is not accepted"),
             Self::MethodNotAllowed => {
                 ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "Method is not allowed")
             }

@@ -186,7 +186,7 @@ fn domain(value: Cow<'_, str>) -> Result<Cow<'_, str>, &'static str> {
 }
 
 /// Undoes form encoding. `None` for a broken escape or broken UTF-8.
-fn decode(text: &str) -> Option<Cow<'_, str>> {
+pub(super) fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.bytes().any(|byte| byte == b'%' || byte == b'+') {
         return Some(Cow::Borrowed(text));
     }

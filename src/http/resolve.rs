@@ -29,6 +29,7 @@ use super::client_ip::Peer;
 use super::failure::Origin;
 use super::problem::Problem;
 use super::request_id::{RequestId, X_REQUEST_ID};
+use super::sign::X_NEARCAST_SIGNATURE;
 use crate::resolver::Refusal;
 
 /// The path of the fast lane.
@@ -106,6 +107,11 @@ fn resolve(
     let began = front.telemetry.answers.stopwatch();
     boundary::check_length(uri)?;
     let asked = Asked::read(uri.query(), peer.trusted)?;
+    let signers = front.signers.load();
+    let signer = signers.of(&asked.domain);
+    if let Some(signer) = signer {
+        signer.check(uri.query(), front.resolver.unix_s())?;
+    }
     let client = asked.ip.unwrap_or_else(|| front.client(peer, headers));
     let answer = match front.resolver.resolve(&asked.question(client)) {
         Ok(answer) => answer,
@@ -131,6 +137,11 @@ fn resolve(
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     if answer.degraded {
         headers.insert(&X_NEARCAST_DEGRADED, HeaderValue::from_static(answer.reason.as_str()));
+    }
+    if let Some(signer) = signer {
+        let signature = signer.answer(uri.query(), &body, front.resolver.unix_s());
+        headers.insert(&X_NEARCAST_SIGNATURE, signature);
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("X-Nearcast-Signature"));
     }
     front.telemetry.answers.answered(answer.domain, &asked.domain, answer.reason, answer.located.precision);
     front.telemetry.answers.took(began);

@@ -1,11 +1,16 @@
 //! `[[domains]]`: what players ask for.
 
+use std::path::{Path, PathBuf};
+
 use toml::Spanned;
 
 use crate::config::Domain;
 use crate::config::raw::Section;
-use crate::config::values::{domain_name, string, word};
+use crate::config::values::{domain_name, string, switch, text, word};
 use crate::schedule::policy::PolicyKind;
+
+/// Most keys of a domain: one in force, one before and one after it, and one to spare.
+const MOST_KEYS: usize = 4;
 
 /// A domain as read.
 #[derive(Debug)]
@@ -13,10 +18,30 @@ pub(super) struct DomainDraft<'a> {
     pub(super) name: Option<Spanned<String>>,
     pub(super) pool: Option<Spanned<&'a str>>,
     pub(super) policy: PolicyKind,
+    pub(super) keys: Vec<PathBuf>,
+    pub(super) require_signature: bool,
 }
 
-pub(super) fn read<'a>(section: &mut Section<'a>) -> DomainDraft<'a> {
+/// A relative path starts from `folder`.
+pub(super) fn read<'a>(section: &mut Section<'a>, folder: &Path) -> DomainDraft<'a> {
+    let keys = section.list("keys", text);
+    if let Some(keys) = keys.as_ref().filter(|keys| keys.get_ref().len() > MOST_KEYS) {
+        let found = keys.get_ref().len();
+        section
+            .report()
+            .error(&keys.span(), format!("keys: {found} are too many: expected up to {MOST_KEYS}"));
+    }
+    let require_signature = section.get("require_signature", switch);
+    let without = !section.has("keys") || keys.as_ref().is_some_and(|keys| keys.get_ref().is_empty());
+    if let Some(required) = require_signature.as_ref().filter(|required| *required.get_ref() && without) {
+        section
+            .report()
+            .error(&required.span(), "require_signature: nothing could pass: expected keys beside it");
+    }
+    let keys = keys.map(Spanned::into_inner).unwrap_or_default();
     DomainDraft {
+        keys: keys.into_iter().map(|key| folder.join(key.into_inner())).collect(),
+        require_signature: require_signature.is_some_and(Spanned::into_inner),
         name: section.require("name", domain_name),
         pool: section.require("pool", string),
         policy: section.get_or("policy", PolicyKind::default(), word(&PolicyKind::ALL, PolicyKind::as_str)),
@@ -27,8 +52,10 @@ pub(super) fn read<'a>(section: &mut Section<'a>) -> DomainDraft<'a> {
 
 impl DomainDraft<'_> {
     /// The domain; `None` if it lacks what was reported.
-    pub(super) fn into_domain(self) -> Option<Domain> {
-        let (name, pool) = (self.name?.into_inner(), self.pool?.into_inner());
-        Some(Domain { name: name.into(), pool: pool.into(), policy: self.policy })
+    pub(super) fn into_domain(mut self) -> Option<Domain> {
+        let (name, pool) = (self.name.take()?.into_inner(), self.pool.take()?.into_inner());
+        let (name, pool) = (name.into(), pool.into());
+        let Self { policy, keys, require_signature, .. } = self;
+        Some(Domain { name, pool, policy, keys, require_signature })
     }
 }
