@@ -11,7 +11,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-use super::mask;
+use super::{Lid, mask};
+use crate::clock::Clock;
 
 /// What is logged, in the form `debug` or `nearcast::scrape=debug,info`.
 const VARIABLE: &str = "NEARCAST_LOG";
@@ -30,20 +31,26 @@ pub fn init_logs(json: bool) {
     if !started {
         return;
     }
-    std::panic::set_hook(Box::new(tell_of_panic));
+    // A fault that a request can set off may be set off as often as somebody likes.
+    let (lid, clock) = (Lid::default(), Clock::system());
+    std::panic::set_hook(Box::new(move |panic| {
+        if let Some(held_back) = lid.lift(clock.now()) {
+            tell_of_panic(panic, held_back);
+        }
+    }));
     if let Some(complaint) = complaint {
         tracing::warn!("{VARIABLE} is not understood and ignored: {complaint}");
     }
 }
 
 /// A panic is a line like all others. What the runtime writes by itself has several lines and is no JSON.
-fn tell_of_panic(panic: &PanicHookInfo<'_>) {
+fn tell_of_panic(panic: &PanicHookInfo<'_>, held_back: u64) {
     let at = panic.location().map(ToString::to_string).unwrap_or_default();
     let thread = std::thread::current();
     let thread = thread.name().unwrap_or("unnamed");
     // Words made of what somebody sent may have his address in them.
     let message = mask::addresses(panic.payload_as_str().unwrap_or("no message"));
-    tracing::error!(at, thread, panic = &*message, "panicked");
+    tracing::error!(at, thread, panic = &*message, held_back, "panicked");
 }
 
 fn targets(wish: Option<&str>) -> (Targets, Option<String>) {

@@ -1,5 +1,9 @@
 //! What requests are called.
 
+use std::sync::Mutex;
+
+use axum::routing::get;
+
 use super::*;
 
 const BROUGHT: &str = "6f9619ff-8b86-d011";
@@ -69,4 +73,55 @@ async fn web_players_may_read_the_name_of_a_refused_request() {
     let routed = by_router(&front(), Side::Player, STRANGER, request("HEAD", "/resolve")).await;
     assert_eq!(routed.header("access-control-expose-headers"), "Retry-After, X-Request-Id");
     assert_eq!(routed.header("access-control-allow-origin"), "*");
+}
+
+/// Log lines end here.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+async fn boom() {
+    panic!("no room for {STRANGER} in here");
+}
+
+#[tokio::test]
+async fn a_panic_is_one_line_under_the_requests_name_and_tells_the_client_nothing() {
+    let lines = Lines::default();
+    let written = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || written.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let front = front();
+    let router =
+        boundary::guard(Router::new().route("/boom", get(boom)), &front).with_state(Arc::clone(&front));
+    let mut request = named("/boom?ip=203.0.113.9&n=1", BROUGHT);
+    request.headers_mut().insert("x-forwarded-for", "198.51.100.23".parse().unwrap());
+    request.extensions_mut().insert(front.peer(PROXY.parse().unwrap()));
+    let answer = Answer::read(router.oneshot(request).await).await;
+    answer.is_problem(500, "internal");
+    assert_eq!((answer.header("x-request-id"), &*instance(&answer)), (BROUGHT, BROUGHT));
+    assert!(!answer.json().to_string().contains("room"), "{answer:?}");
+
+    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    for told in [
+        "ERROR",
+        "request failed",
+        &format!("id={BROUGHT}"),
+        "method=\"GET\"",
+        "path=\"/boom?ip=…&n=1\"",
+        "client=198.51.100.0/24",
+        "status=500",
+        "reason=\"panic: no room for 198.51.100.0/24:4711 in here\"",
+    ] {
+        assert!(text.contains(told), "no {told} in {text}");
+    }
 }
