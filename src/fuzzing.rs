@@ -13,7 +13,7 @@ mod tests;
 pub use self::configuration::configuration;
 pub use self::pages::{exposition, pages, streams};
 pub use crate::geo::fuzzing::mmdb;
-pub use crate::http::fuzzing::{client_address, ops_token, resolve_query, rtt_body};
+pub use crate::http::fuzzing::{client_address, ops_token, resolve_query, rtt_body, signature};
 pub use crate::resolver::fuzzing::report_token;
 
 /// Takes any bytes; panics if a law is broken.
@@ -30,5 +30,6 @@ pub static TARGETS: &[(&str, Target)] = &[
     ("report_token", report_token),
     ("resolve_query", resolve_query),
     ("rtt_body", rtt_body),
+    ("signature", signature),
     ("streams", streams),
 ];

@@ -8,8 +8,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use super::access::OpsToken;
 use super::client_ip::ClientRule;
+use super::query::Params;
 use super::resolve::Asked;
 use super::rtt::Report;
+use super::sign::{Signer, SigningKey};
 use crate::config::Config;
 use crate::resolver::MOST_TIMES;
 
@@ -100,6 +102,30 @@ fn check_query(query: &str) {
         let named = [asked.ip, question.current].into_iter().flatten().chain(question.failed.iter().copied());
         named.for_each(|ip| assert_eq!(ip, ip.to_canonical()));
     }
+}
+
+/// A query that somebody signs: it passes as signed, in any order, until its time is over; unsigned, or with anything
+/// added, it does not. A query that brings a signature of its own passes never.
+pub fn signature(bytes: &[u8]) {
+    const NOW: u64 = 1_800_000_000;
+    static KEY: LazyLock<SigningKey> = LazyLock::new(|| {
+        SigningKey::new(b"the key of a fuzzed domain").unwrap_or_else(|| panic!("too short"))
+    });
+    let Ok(query) = std::str::from_utf8(bytes) else { return };
+    let Some(signer) = Signer::new(vec![KEY.clone()], true) else { return };
+    let passes = |query: &str, now_s| signer.check(Some(query), now_s).is_ok();
+    assert!(!passes(query, NOW), "{query}");
+    let signed = KEY.sign_query(query, NOW + 60);
+    let backwards: Vec<&str> = signed.rsplit('&').collect();
+    let brings_its_own = !passes(&signed, NOW);
+    assert_eq!(!passes(&backwards.join("&"), NOW), brings_its_own, "{signed}");
+    if brings_its_own {
+        let mut own = Params::scan(Some(query), &["sign", "exp"]);
+        let brought = own.take("sign").is_some() || own.take("exp").is_some() || own.verdict().is_err();
+        assert!(brought, "{signed}");
+        return;
+    }
+    assert!(!passes(&signed, NOW + 60) && !passes(&format!("{signed}&more=1"), NOW), "{signed}");
 }
 
 /// A body of `POST /rtt`: a report within its bounds.
