@@ -16,6 +16,7 @@ STAGES := setup fmt-check alerts lint doc fuzz-smoke build openapi doctest unit
 PROGRAMS := \
     c++:g++ \
     curl:curl \
+    openssl:openssl \
     prometheus-node-exporter:prometheus-node-exporter \
     prometheus-process-exporter:prometheus-process-exporter \
     promtool:prometheus \

@@ -2,7 +2,8 @@
 # Asks the live service everything that openapi.yaml promises, good questions and bad ones.
 #
 # Starts `nearcast demo` on free loopback ports, waits until it is ready, runs schemathesis against the player side
-# and the operators' side, stops the service by its process id. Same seed, same questions, every time.
+# and the operators' side, stops the service by its process id; then the same by HTTPS, against a service with
+# [server.tls] on both sides. Same seed, same questions, every time.
 #   NEARCAST          the binary (default: debug/nearcast in cargo's target folder)
 #   SCHEMATHESIS      the command (default: .venv/bin/schemathesis; `make setup` installs it)
 #   MAX_EXAMPLES      questions per operation and phase (default: 30)
@@ -27,6 +28,7 @@ fail() {
 [ -f "$CONTRACT" ] || fail "openapi.yaml is missing"
 [ -x "$NEARCAST" ] || fail "$NEARCAST is missing; build it: cargo build --locked"
 command -v "$SCHEMATHESIS" >/dev/null || fail "$SCHEMATHESIS is missing; install it: make setup"
+command -v openssl >/dev/null || fail "openssl is missing; install it: apt-get install -y openssl"
 command -v curl >/dev/null || fail "curl is missing; install it: apt-get install -y curl"
 
 folder=$(mktemp -d)
@@ -82,4 +84,46 @@ failed=0
 check "http://$player" --include-path-regex "$PLAYER_PATHS" || failed=1
 check "http://$admin" --exclude-path-regex "$PLAYER_PATHS" || failed=1
 kill -0 "$service" 2>/dev/null || fail "the service did not survive the questions"
+kill "$service"
+wait "$service" 2>/dev/null || true
+
+# The same by HTTPS.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
+    -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$folder/a.key" -out "$folder/a.crt" 2>/dev/null
+cat >"$folder/tls.toml" <<END
+[server]
+listen = "127.0.0.1:0"
+admin_listen = "127.0.0.1:0"
+tls = { listen = "127.0.0.1:0", certificate = "a.crt", key = "a.key", admin = true }
+[[pools]]
+name = "edges"
+[[nodes]]
+id = "sh-1"
+pool = "edges"
+addresses = ["203.0.113.10", "2001:db8::10"]
+location = { latitude = 31.23, longitude = 121.47 }
+[[nodes]]
+id = "fra-1"
+pool = "edges"
+addresses = ["203.0.113.20"]
+location = { latitude = 50.11, longitude = 8.68 }
+[[domains]]
+name = "live.example.com"
+pool = "edges"
+END
+NO_COLOR=1 "$NEARCAST" serve --config "$folder/tls.toml" >"$folder/log" 2>&1 </dev/null &
+service=$!
+listener() {
+    sed -n "s/.*listening.* $1=\([0-9.]*:[0-9]*\).*/\1/p" "$folder/log" | head -n 1
+}
+waited=0
+until [ -n "$(listener tls)" ] && curl -fsS -o /dev/null --cacert "$folder/a.crt" "https://$(listener admin)/readyz" 2>/dev/null; do
+    kill -0 "$service" 2>/dev/null || fail "the service with TLS ended before it was ready"
+    [ "$waited" -lt "$READY_LIMIT_S" ] || fail "the service with TLS was not ready within $READY_LIMIT_S s"
+    sleep 1
+    waited=$((waited + 1))
+done
+check "https://$(listener tls)" --tls-verify "$folder/a.crt" --include-path-regex "$PLAYER_PATHS" || failed=1
+check "https://$(listener admin)" --tls-verify "$folder/a.crt" --exclude-path-regex "$PLAYER_PATHS" || failed=1
+kill -0 "$service" 2>/dev/null || fail "the service with TLS did not survive the questions"
 [ "$failed" -eq 0 ] || fail "openapi.yaml and the service disagree (above)"
