@@ -31,6 +31,7 @@ use crate::http::tls::{Certificate, Tls};
 use crate::http::{self, Front};
 use crate::resolver::{Explanation, Family, Question, Resolver, Why};
 use crate::scrape::Scraper;
+use crate::state::timeline::What;
 use crate::state::{Live, Observer, State};
 use crate::telemetry::{CountedObserver, Telemetry};
 
@@ -288,6 +289,7 @@ impl Core {
             cancel,
             tasks: TaskTracker::new(),
         };
+        core.state.note(What::Started { nodes: nodes.len() });
         core.feed(suspicions);
         Ok(core)
     }
@@ -301,8 +303,12 @@ impl Core {
                 scraper.rescrape(&node);
             }
         });
-        let state = Arc::clone(&self.state);
-        self.spawn(every(SWEEP, move || state.sweep()));
+        let (state, telemetry) = (Arc::clone(&self.state), Arc::clone(&self.telemetry));
+        let mut degraded = HashMap::new();
+        self.spawn(every(SWEEP, move || {
+            state.sweep();
+            note_degraded(&state, &telemetry, &mut degraded);
+        }));
         if let Some(keeper) = &self.keeper {
             let keeper = Arc::clone(keeper);
             self.spawn(every(memory::WRITE_EVERY, move || {
@@ -354,6 +360,16 @@ async fn every(period: Duration, mut work: impl FnMut()) {
     loop {
         ticks.tick().await;
         work();
+    }
+}
+
+/// Tells the timeline which domains had degraded answers since the last call.
+fn note_degraded(state: &State, telemetry: &Telemetry, before: &mut HashMap<Box<str>, u64>) {
+    for (domain, count) in telemetry.answers.degraded() {
+        let known = before.insert(domain.clone(), count).unwrap_or_default();
+        if count > known {
+            state.note_degraded(&domain, count - known);
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! No lock, no await, no allocation: a question costs a microsecond at most.
 
 mod bitrate;
+mod board;
 mod drain;
 mod explain;
 #[cfg(test)]
@@ -40,6 +41,7 @@ use crate::state::{Live, State};
 
 pub use self::bitrate::BitrateFrom;
 use self::bitrate::Need;
+pub use self::board::{Board, Cause, Flow, Flows, Member, NEAR, Roster, Row, SHOWN, Site, Sources, Sum};
 pub use self::drain::{PreviewView, TakerView};
 pub use self::explain::{CandidateView, Explanation};
 pub use self::rtt::{MOST_TIMES, ReportRefusal};

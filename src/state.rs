@@ -5,11 +5,14 @@
 //! memory ([`Watch`]) stands behind a mutex that only its own scrapes and the sweep take.
 
 pub mod bitrates;
+mod chronicle;
 mod drain;
+pub mod history;
 mod live;
 pub mod memory;
 pub mod recent;
 mod rtt;
+pub mod timeline;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,8 +28,10 @@ use crate::schedule::reading::{ProbeFailure, Reading, Timing};
 use crate::schedule::watch::Watch;
 
 use self::bitrates::{Bitrates, KnownBitrates};
+pub use self::chronicle::Chronicle;
 pub use self::live::{Live, Plan};
 pub use self::rtt::Rtts;
+use self::timeline::What;
 
 /// A node reported as failing is probed again at once, but not more often than this, ms.
 const SUSPECT_EVERY_MS: u64 = 1_000;
@@ -60,6 +65,8 @@ pub struct State {
     rtts: Rtts,
     /// Held while the fleet is replaced or an operator gives an order to one of its nodes.
     orders: std::sync::Mutex<()>,
+    /// What happened, for people.
+    chronicle: Chronicle,
 }
 
 /// Whether this replica should be asked.
@@ -91,6 +98,7 @@ impl State {
             kappa_alarm: AtomicBool::new(false),
             rtts: Rtts::default(),
             orders: std::sync::Mutex::default(),
+            chronicle: Chronicle::default(),
         };
         (Arc::new(state), receiver)
     }
@@ -120,15 +128,17 @@ impl State {
     }
 
     /// Puts another fleet in force. Nodes that stay keep their memory and their bookings.
-    pub fn replace(&self, next: Live) {
+    pub fn replace(&self, mut next: Live) {
         let _orders = self.orders();
         let before = self.live.load_full();
+        next.generation = before.generation + 1;
         next.inherit(&before, self.clock.now());
         self.rtts.renumber(&before.fleet, &next.fleet);
         self.live.store(Arc::new(next));
         // Requests that still hold the old fleet book on it for microseconds more: what came in between the
         // copy and the swap is moved over now.
         self.live.load().inherit_bookings(&before);
+        self.tell_of_reload(&before, &self.live.load());
     }
 
     /// Looks at every node once a second: evidence that ages makes a node stale without a scrape, and a drain
@@ -161,9 +171,16 @@ impl State {
             for (index, _) in live.reports() {
                 live.ledger.rebound(index);
             }
-            tracing::warn!(stale, nodes = live.fleet.nodes.len(), ignored = off, "staleness rule changed");
+            let nodes = live.fleet.nodes.len();
+            tracing::warn!(stale, nodes, ignored = off, "staleness rule changed");
+            let what = What::StaleFleet { stale, nodes };
+            match off {
+                true => self.chronicle.timeline.open("", None, what, self.clock.unix_ms_of(now), |_| false),
+                false => _ = self.chronicle.timeline.close(what.code(), "", self.clock.unix_ms_of(now)),
+            }
         }
         self.check_kappa(&live);
+        self.chronicle_at(&live, now);
         if self.suspects.len() > MOST_SUSPECTS {
             self.suspects.retain(|_, since| now.since_ms(*since) < SUSPECT_EVERY_MS);
         }
@@ -175,6 +192,11 @@ impl State {
         let alarming = kappa.is_alarming(live.plan.replicas);
         if self.kappa_alarm.swap(alarming, Relaxed) != alarming {
             let (kappa, replicas) = (kappa.value(), live.plan.replicas);
+            let what = What::Kappa { kappa };
+            match alarming {
+                true => self.chronicle.timeline.open("", None, what, self.clock.unix_ms(), |_| false),
+                false => _ = self.chronicle.timeline.close(what.code(), "", self.clock.unix_ms()),
+            }
             match alarming {
                 true => tracing::warn!(
                     kappa,

@@ -22,6 +22,7 @@ use crate::http::Front;
 use crate::http::reload::{Mistake, NotReloaded, Reloaded};
 use crate::http::tls::Tls;
 use crate::scrape::Scraper;
+use crate::state::timeline::What;
 use crate::state::{Live, State};
 use crate::telemetry::Telemetry;
 
@@ -44,6 +45,7 @@ pub(super) struct Reloader {
     /// What the service was started with, for what cannot be changed under it.
     started: Fixed,
     clock: Clock,
+    state: Arc<State>,
     telemetry: Arc<Telemetry>,
     /// Held for the whole of a reload; inside: the files that the configuration in force rests on.
     files: Mutex<Vec<PathBuf>>,
@@ -101,6 +103,7 @@ impl Reloader {
             parts: Arc::new([Box::new(fleet) as Box<dyn Reloadable>, Box::new(trust), Box::new(shown)]),
             started: Fixed::of(config),
             clock: core.clock.clone(),
+            state: Arc::clone(&core.state),
             telemetry: Arc::clone(&core.telemetry),
             files: Mutex::new(files(path, config)),
         }
@@ -120,6 +123,7 @@ impl Reloader {
             Ok(prepared) => prepared,
             Err(refused) => {
                 self.telemetry.reload_refused();
+                self.state.note(What::ReloadRefused { summary: refused.summary.as_str().into() });
                 let mistakes: Vec<String> = refused.mistakes.iter().map(ToString::to_string).collect();
                 let summary = &refused.summary;
                 tracing::error!(because, "configuration kept as it was: {summary}: {}", mistakes.join("; "));

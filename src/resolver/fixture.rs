@@ -230,7 +230,7 @@ fn srs(round: u32, pid: u32, cores: f64) -> Reading {
 }
 
 /// Somebody in China.
-fn question() -> Question<'static> {
+pub(super) fn question() -> Question<'static> {
     Question {
         domain: "live.example.com",
         client: "114.114.114.114".parse().unwrap(),

@@ -86,7 +86,7 @@ impl NodeState {
 
     /// The word used in answers and as a metric label.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Starting => "starting",
             Self::Healthy => "healthy",

@@ -3,6 +3,7 @@
 use std::sync::{MutexGuard, PoisonError};
 
 use super::State;
+use super::timeline::What;
 use crate::schedule::health::Drain;
 
 // === impl State ===
@@ -21,7 +22,9 @@ impl State {
             ttl_s = ttl_ms.map(|ms| ms / 1_000),
             "node drained by an operator"
         );
-        live.drain(index, Drain { reason, since: now, until: ttl_ms.map(|ms| now.plus_ms(ms)) }, now);
+        let order = Drain { reason, since: now, until: ttl_ms.map(|ms| now.plus_ms(ms)) };
+        self.tell_of_drain(id, &order);
+        live.drain(index, order, now);
         true
     }
 
@@ -32,6 +35,7 @@ impl State {
         let Some(index) = live.fleet.by_id(id) else { return false };
         if live.undrain(index, self.clock.now()) {
             tracing::info!(node = %id, "node undrained by an operator");
+            self.tell_of_undrain(id, What::Undrained);
         }
         true
     }

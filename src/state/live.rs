@@ -50,6 +50,8 @@ pub struct Live {
     pub recent: Recent,
     /// Settings.
     pub plan: Plan,
+    /// How many fleets were in force before this one.
+    pub generation: u64,
     cells: Box<[NodeCell]>,
     /// What this replica has learnt from the whole fleet. Taken by scrapes only.
     learnt: Mutex<Learnt>,
@@ -83,6 +85,7 @@ impl Live {
             ledger,
             recent: Recent::default(),
             plan,
+            generation: 0,
             cells,
             learnt: Mutex::new(learnt),
             addresses: addresses.collect(),

@@ -124,6 +124,15 @@ impl Recent {
         Sample { entries, covers_ms }
     }
 
+    /// The answers after number `before`, as many of them as are remembered, and how many were given.
+    #[must_use]
+    pub fn since(&self, before: u64, now: Moment) -> (Vec<Entry>, u64) {
+        let count = self.count.load(Relaxed);
+        let first = count.saturating_sub(ENTRIES as u64).max(before);
+        let entries = (first..count).filter_map(|number| self.read(number, now)).collect();
+        (entries, count.saturating_sub(before))
+    }
+
     /// Takes over what another ring remembers, as `translated` puts it: nodes and domains are numbered anew when
     /// the configuration changes.
     pub fn take_over(&self, before: &Self, now: Moment, translated: impl Fn(Entry) -> Option<Entry>) {

@@ -27,7 +27,7 @@ fn edges() -> PoolSpec {
     PoolSpec { name: "edges".into(), on_overload: OnOverload::Serve }
 }
 
-pub(super) fn live() -> Live {
+pub(in crate::state) fn live() -> Live {
     let nodes = Config::parse(NODES, "test").unwrap().nodes;
     let uplink = Uplink { mbps: 1_250.0, limit: 0.8 };
     let fleet = Fleet::build(nodes, &[edges()], &[]).unwrap();

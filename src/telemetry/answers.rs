@@ -120,6 +120,17 @@ impl Answers {
         self.refused[why as usize].fetch_add(1, Relaxed);
     }
 
+    /// Degraded answers so far, by domain.
+    #[must_use]
+    pub fn degraded(&self) -> Vec<(Box<str>, u64)> {
+        let of = |row: &Row| {
+            [Reason::AllOverloaded, Reason::StaleLoad]
+                .map(|reason| row.by_reason[reason.index()].load(Relaxed))
+        };
+        let domains = self.domains.load();
+        domains.rows.iter().map(|row| (row.name.clone(), of(row).iter().sum())).collect()
+    }
+
     /// Starts timing one question in 64; `None` for the others.
     #[must_use]
     pub fn stopwatch(&self) -> Option<Instant> {

@@ -35,6 +35,18 @@ impl Degree {
         Location::new(f64::from(row) - 89.5, f64::from(column) - 179.5).ok()
     }
 
+    /// Its number, to count by.
+    #[must_use]
+    pub fn number(self) -> u16 {
+        self.0
+    }
+
+    /// The square of a number.
+    #[must_use]
+    pub fn numbered(number: u16) -> Self {
+        Self(number)
+    }
+
     /// As it is stored.
     pub(super) fn bits(self) -> u16 {
         self.0
