@@ -112,6 +112,7 @@ pub async fn start(config: Config, file: Option<&Path>, sockets: &Sockets) -> an
     let admin_addr = ops.local_addr().context("no local address")?;
     let ops_tls = tls.clone().filter(|_| server.tls.as_ref().is_some_and(|tls| tls.admin));
     core.tasks.spawn(http::serve::ops(ops, ops_tls, Arc::clone(&front), core.cancel.clone()));
+    core.tasks.spawn(http::feed(Arc::clone(&front), core.cancel.clone()));
     let workers = http::serve::workers(server, tls.as_ref(), sockets, &front, &core.cancel)
         .context("cannot listen for players")?;
     let (player_addr, secure_addr) = (workers.address(), workers.secure_address());

@@ -9,10 +9,13 @@
 //! What layers give the other routes, the lane does inline.
 
 pub mod access;
+mod board;
 mod body;
 mod boundary;
 pub mod client_ip;
+mod dashboard;
 mod drain;
+mod events;
 mod explain;
 mod failure;
 #[cfg(any(test, fuzzing))]
@@ -22,6 +25,7 @@ mod geo;
 mod index;
 pub mod lane;
 pub mod limit;
+mod login;
 mod metrics;
 mod nodes;
 mod openapi;
@@ -45,6 +49,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::Router;
 use axum::routing::{MethodFilter, MethodRouter, on};
+use tokio_util::sync::CancellationToken;
 
 use self::access::OpsToken;
 use self::client_ip::{ClientRule, Peer};
@@ -63,6 +68,8 @@ pub struct Front {
     rule: ArcSwap<ClientRule>,
     /// What operators have to show; `None`: nothing.
     ops_token: ArcSwapOption<OpsToken>,
+    /// The stream that all open pages share.
+    feed: dashboard::feed::Feed,
     /// What `POST /-/reload` calls; `None`: there is nothing to reload.
     reload: ArcSwapOption<Reload>,
     /// What domains sign and check with.
@@ -109,12 +116,21 @@ pub static ROUTES: &[Route] = &[
     Route::player("GET",     "/livez",        |get| on(get, probes::live)),
     Route::player("GET",     "/readyz",       |get| on(get, probes::ready)),
 
+    Route::ops(   "GET",     "/",             |get| on(get, index::to_nodes)),
     Route::ops(   "GET",     "/nodes",        |get| on(get, nodes::list)),
+    Route::ops(   "GET",     "/nodes/events", |get| on(get, events::stream)),
     Route::ops(   "GET",     "/nodes/{id}",   |get| on(get, nodes::show)),
     Route::ops(   "POST",    "/nodes/{id}/drain",         |post| on(post, drain::drain)),
     Route::ops(   "POST",    "/nodes/{id}/undrain",       |post| on(post, drain::undrain)),
     Route::ops(   "GET",     "/nodes/{id}/drain-preview", |get| on(get, drain::preview)),
     Route::ops(   "POST",    "/-/reload",     |post| on(post, reload::reload)),
+    Route::ops(   "GET",     "/events",       |get| on(get, events::list)),
+    Route::ops(   "GET",     "/board",        |get| on(get, board::show)),
+    Route::ops(   "GET",     "/dashboard/files/{name}",   |get| on(get, board::asset)),
+    Route::ops(   "GET",     "/dashboard/lang",           |get| on(get, board::language)),
+    Route::ops(   "GET",     "/login",        |get| on(get, login::show)),
+    Route::ops(   "POST",    "/login",        |post| on(post, login::begin)),
+    Route::ops(   "POST",    "/logout",       |post| on(post, login::end)),
     Route::ops(   "GET",     "/explain",      |get| on(get, explain::show)),
     Route::ops(   "GET",     "/geo",          |get| on(get, geo::show)),
     Route::ops(   "GET",     "/metrics",      |get| on(get, metrics::show)),
@@ -122,6 +138,11 @@ pub static ROUTES: &[Route] = &[
     Route::ops(   "GET",     "/readyz",       |get| on(get, probes::ready_in_detail)),
     Route::ops(   "GET",     "/openapi.yaml", |get| on(get, openapi::show)),
 ];
+
+/// Tells open pages what changes, until `cancel`; then their streams end.
+pub async fn feed(front: Arc<Front>, cancel: CancellationToken) {
+    dashboard::feed::run(front, cancel).await;
+}
 
 /// The router of one side, complete: routes, fallbacks, boundary.
 ///
@@ -150,6 +171,7 @@ impl Front {
         limits: config::Limits,
     ) -> Self {
         Self {
+            feed: dashboard::feed::Feed::new(resolver.unix_ms()),
             resolver,
             telemetry,
             rule: ArcSwap::from_pointee(ClientRule::new(server)),

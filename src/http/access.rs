@@ -13,8 +13,9 @@ use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue};
 use ring::hmac;
 
-use super::Front;
+use super::dashboard::cookie;
 use super::problem::{Problem, Slug};
+use super::{Front, dashboard, login};
 
 /// Shortest token, characters.
 const SHORTEST: usize = 16;
@@ -22,8 +23,16 @@ const SHORTEST: usize = 16;
 const LONGEST: usize = 1_024;
 /// What is signed with both tokens.
 const PURPOSE: &[u8] = b"nearcast ops v1\n";
-/// What a supervisor may ask without a token.
-const OPEN: [&str; 2] = ["/livez", "/readyz"];
+/// What is signed with a token's MAC for a session.
+const SESSION_PURPOSE: &[u8] = b"nearcast session v1\n";
+/// What a supervisor, and a browser on its way in, may ask without a token.
+const OPEN: [&str; 4] = ["/livez", "/readyz", "/login", "/dashboard/lang"];
+/// Files that pages load; they hold no secrets, and the login page needs some.
+const OPEN_FILES: &str = "/dashboard/files/";
+/// How long a session lasts, s.
+pub(super) const SESSION_S: u64 = 12 * 3_600;
+/// The cookie of a session.
+pub(super) const SESSION_COOKIE: &str = "nearcast_session";
 
 /// What operators have to show.
 #[derive(Clone)]
@@ -67,9 +76,41 @@ impl OpsToken {
         let Some((scheme, token)) = shown.to_str().ok().and_then(|shown| shown.split_once(' ')) else {
             return false;
         };
-        scheme.eq_ignore_ascii_case("bearer")
-            && hmac::verify(&key(token.trim().as_bytes()), PURPOSE, self.0.as_ref()).is_ok()
+        scheme.eq_ignore_ascii_case("bearer") && self.is(token.trim().as_bytes())
     }
+
+    /// Whether it is this one.
+    pub(super) fn is(&self, token: &[u8]) -> bool {
+        hmac::verify(&key(token), PURPOSE, self.0.as_ref()).is_ok()
+    }
+
+    /// The value of a session's cookie: its end in Unix seconds and a MAC over it. It says nothing of the token.
+    pub(super) fn session(&self, now_unix_s: u64) -> String {
+        let end = (now_unix_s + SESSION_S).to_string();
+        let mac = hmac::sign(&key(self.0.as_ref()), &signed(&end));
+        let mac: String = mac.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{end}.{mac}")
+    }
+
+    /// Whether a request has a session that is not over.
+    fn has_session(&self, headers: &HeaderMap, now_unix_s: u64) -> bool {
+        let Some((end, mac)) = cookie(headers, SESSION_COOKIE).and_then(|value| value.split_once('.')) else {
+            return false;
+        };
+        let is_over = end.parse::<u64>().map_or(true, |end| end <= now_unix_s);
+        !is_over
+            && bytes(mac).is_some_and(|mac| hmac::verify(&key(self.0.as_ref()), &signed(end), &mac).is_ok())
+    }
+}
+
+fn signed(end: &str) -> Vec<u8> {
+    [SESSION_PURPOSE, end.as_bytes()].concat()
+}
+
+/// Bytes from their hexadecimal form.
+fn bytes(hex: &str) -> Option<Vec<u8>> {
+    let digit = |at: usize| hex.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+    if hex.len() % 2 == 1 { None } else { (0..hex.len()).step_by(2).map(digit).collect() }
 }
 
 fn key(token: &[u8]) -> hmac::Key {
@@ -79,13 +120,20 @@ fn key(token: &[u8]) -> hmac::Key {
 /// Lets a request of the ops side through, or asks for the token.
 pub(super) async fn guard(State(front): State<Arc<Front>>, request: Request, next: Next) -> Response {
     let token = front.ops_token.load();
+    let (path, headers) = (request.uri().path(), request.headers());
     let passes = match &*token {
         None => true,
-        Some(token) => OPEN.contains(&request.uri().path()) || token.is_shown(request.headers()),
+        Some(_) if OPEN.contains(&path) || path.starts_with(OPEN_FILES) => true,
+        Some(token) => {
+            token.is_shown(headers) || token.has_session(headers, front.resolver.unix_ms() / 1_000)
+        }
     };
     drop(token);
     if passes {
         return next.run(request).await;
+    }
+    if request.method().is_safe() && dashboard::wants_html(headers) {
+        return login::wanted(&front, &request).into_response();
     }
     let (challenge, detail) = match request.headers().contains_key(AUTHORIZATION) {
         false => {
@@ -129,6 +177,36 @@ mod tests {
             &["Bearer 0123456789abcdef", "Bearer 0123456789abcdef"],
         ] {
             assert!(!shown(lines), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_session_lasts_its_time_and_cannot_be_made_or_made_longer() {
+        let token = OpsToken::new(GOOD.as_bytes()).unwrap();
+        let shows = |value: &str, now: u64| {
+            let mut headers = HeaderMap::new();
+            headers.insert(http::header::COOKIE, format!("a=b; {SESSION_COOKIE}={value}").parse().unwrap());
+            token.has_session(&headers, now)
+        };
+        let session = token.session(1_000);
+        assert!(!session.contains(GOOD));
+        assert!(shows(&session, 1_001) && shows(&session, 999 + SESSION_S));
+        assert!(!shows(&session, 1_000 + SESSION_S), "over");
+        let (end, mac) = session.split_once('.').unwrap();
+        let later = format!("{}.{mac}", end.parse::<u64>().unwrap() + 1);
+        let other = OpsToken::new(b"fedcba9876543210").unwrap().session(1_000);
+        for forged in [
+            &*later,
+            &*other,
+            &session[..session.len() - 2],
+            end,
+            "",
+            ".",
+            "9999999999.",
+            "9999999999.zz",
+            "9999999999.€",
+        ] {
+            assert!(!shows(forged, 1_001), "{forged}");
         }
     }
 

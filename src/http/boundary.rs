@@ -19,7 +19,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::Front;
 use super::client_ip::Peer;
 use super::failure::Origin;
-use super::problem::{Problem, Slug};
+use super::problem::{Problem, Slug, Told};
 use super::request_id::{RequestId, X_REQUEST_ID};
 
 /// Longest path and query, bytes. Above it no parameter can be legitimate, and reading it would be a gift.
@@ -72,6 +72,13 @@ async fn pass(State(front): State<Arc<Front>>, request: Request, next: Next) -> 
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     };
+    if let Some(Told(slug)) = response.extensions_mut().remove::<Told>() {
+        let problem = Problem::new(slug, "told on a page");
+        front.telemetry.problem(slug.as_str());
+        origin.log(&front, &problem);
+        response.headers_mut().insert(&X_REQUEST_ID, origin.id.header());
+        return response;
+    }
     match response.extensions_mut().remove::<Problem>().or_else(|| in_our_words(response.status())) {
         Some(problem) => worded(&response, refuse(&front, &origin, &problem)),
         None if is_silent && response.status().is_success() => response,

@@ -2,7 +2,8 @@
 //!
 //! The only requests that change anything, so a page that an operator happens to have open must not be able to
 //! make them: a body is JSON by its `Content-Type`, which a foreign page may not send unasked, and an `Origin`
-//! that is not this very host is refused.
+//! that is not this very host is refused. Our own pages work without JavaScript and send a form, which a foreign
+//! page may: a form has to say where it comes from, and is answered with the node's page.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -10,15 +11,17 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, ORIGIN};
 use http::{HeaderMap, Uri};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::Front;
+use super::dashboard::encoded;
 use super::nodes::{node_id, unknown_node};
 use super::problem::{InvalidParam, Problem, Slug};
+use super::query::Params;
 
 /// Longest body, bytes: a reason in which every character is escaped, and room.
 const LONGEST_BODY: usize = 8 * 1024;
@@ -44,6 +47,11 @@ pub(super) async fn drain(
 ) -> Result<Response, Problem> {
     same_origin(request.uri(), request.headers())?;
     let id = node_id(id)?;
+    if is_own_form(request.headers()) {
+        let order = Order::of_form(&form(request).await?)?;
+        front.resolver.drain(&id, order.reason.as_deref(), order.ttl_s).ok_or_else(unknown_node)?;
+        return Ok(to_page(&id));
+    }
     let order = Order::read(body(request).await?)?;
     let node = front.resolver.drain(&id, order.reason.as_deref(), order.ttl_s);
     Ok(fresh(node.ok_or_else(unknown_node)?))
@@ -57,6 +65,11 @@ pub(super) async fn undrain(
 ) -> Result<Response, Problem> {
     same_origin(request.uri(), request.headers())?;
     let id = node_id(id)?;
+    if is_own_form(request.headers()) {
+        form(request).await?;
+        front.resolver.undrain(&id).ok_or_else(unknown_node)?;
+        return Ok(to_page(&id));
+    }
     let mut faults = Vec::new();
     unknown_members(&body(request).await?, &mut faults, "this operation has none");
     verdict(faults)?;
@@ -73,6 +86,41 @@ pub(super) async fn preview(
     let preview = tokio::task::spawn_blocking(move || front.resolver.drain_preview(&id));
     let preview = preview.await.map_err(|error| Problem::internal().because(error))?;
     Ok(fresh(preview.ok_or_else(unknown_node)?))
+}
+
+/// Back to the page that the form is on.
+fn to_page(id: &str) -> Response {
+    Redirect::to(&format!("/nodes/{}", encoded(id))).into_response()
+}
+
+/// Whether a page of ours sends a form: it says where it comes from, and that has been checked.
+fn is_own_form(headers: &HeaderMap) -> bool {
+    is_form(headers) && headers.contains_key(ORIGIN)
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    has_media_type(headers, "application/x-www-form-urlencoded")
+}
+
+/// The fields of a form that one of our own pages sent.
+pub(super) async fn form(request: Request) -> Result<String, Problem> {
+    if !request.headers().contains_key(ORIGIN) {
+        return Err(Problem::new(
+            Slug::CrossOrigin,
+            "a form has to say where it comes from; see the Origin header",
+        ));
+    }
+    if !is_form(request.headers()) {
+        let must = "a form must be sent as application/x-www-form-urlencoded";
+        return Err(Problem::new(Slug::UnsupportedMediaType, must));
+    }
+    let bytes = axum::body::to_bytes(request.into_body(), LONGEST_BODY).await.map_err(|_| too_long())?;
+    String::from_utf8(bytes.into())
+        .map_err(|_| Problem::invalid(vec![InvalidParam::new("body", "must be UTF-8")]))
+}
+
+fn too_long() -> Problem {
+    Problem::invalid(vec![InvalidParam::new("body", format!("must have at most {LONGEST_BODY} bytes"))])
 }
 
 fn fresh(view: impl Serialize) -> Response {
@@ -100,11 +148,8 @@ pub(super) fn same_origin(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem>
 
 /// The members of the body; none of an empty one.
 pub(super) async fn body(request: Request) -> Result<Map<String, Value>, Problem> {
-    let is_json =
-        request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(is_json);
-    let bytes = axum::body::to_bytes(request.into_body(), LONGEST_BODY).await.map_err(|_| {
-        Problem::invalid(vec![InvalidParam::new("body", format!("must have at most {LONGEST_BODY} bytes"))])
-    })?;
+    let is_json = has_media_type(request.headers(), "application/json");
+    let bytes = axum::body::to_bytes(request.into_body(), LONGEST_BODY).await.map_err(|_| too_long())?;
     if bytes.is_empty() {
         return Ok(Map::new());
     }
@@ -115,9 +160,9 @@ pub(super) async fn body(request: Request) -> Result<Map<String, Value>, Problem
         .map_err(|_| Problem::invalid(vec![InvalidParam::new("body", "must be a JSON object")]))
 }
 
-fn is_json(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case("application/json")
+fn has_media_type(headers: &HeaderMap, media_type: &str) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(media_type)
 }
 
 pub(super) fn unknown_members(members: &Map<String, Value>, faults: &mut Vec<InvalidParam>, known: &str) {
@@ -151,6 +196,21 @@ impl Order {
         unknown_members(&members, &mut faults, "there are reason and ttl_s");
         verdict(faults)?;
         Ok(Self { reason, ttl_s })
+    }
+
+    /// The same from a form, in which an empty field is absent.
+    fn of_form(fields: &str) -> Result<Self, Problem> {
+        let mut fields = Params::scan(Some(fields), &["reason", "ttl_s"]);
+        let mut members = Map::new();
+        if let Some(reason) = fields.take("reason").filter(|reason| !reason.is_empty()) {
+            members.insert("reason".to_owned(), reason.into_owned().into());
+        }
+        if let Some(ttl_s) = fields.take("ttl_s").filter(|ttl_s| !ttl_s.is_empty()) {
+            let ttl_s = ttl_s.parse::<u64>().map_or_else(|_| ttl_s.into_owned().into(), Value::from);
+            members.insert("ttl_s".to_owned(), ttl_s);
+        }
+        fields.verdict()?;
+        Self::read(members)
     }
 }
 

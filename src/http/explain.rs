@@ -5,12 +5,12 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use http::header::CACHE_CONTROL;
+use http::header::{CACHE_CONTROL, VARY};
 
-use super::Front;
 use super::client_ip::Peer;
 use super::problem::Problem;
 use super::resolve::Asked;
+use super::{Front, dashboard};
 
 /// The decision for the question of `/resolve`, with every candidate. An operator may ask for any `ip`.
 pub(super) async fn show(
@@ -18,8 +18,12 @@ pub(super) async fn show(
     peer: Peer,
     request: Request,
 ) -> Result<Response, Problem> {
+    if dashboard::wants_html(request.headers()) {
+        let client = front.client(peer, request.headers());
+        return dashboard::explain::show(&front, client, request.uri(), request.headers());
+    }
     let asked = Asked::read(request.uri().query(), true)?;
     let client = asked.ip.unwrap_or_else(|| front.client(peer, request.headers()));
     let explanation = front.resolver.explain(&asked.question(client))?;
-    Ok(([(CACHE_CONTROL, "no-store")], Json(explanation)).into_response())
+    Ok(([(CACHE_CONTROL, "no-store"), (VARY, "Accept")], Json(explanation)).into_response())
 }

@@ -1,7 +1,7 @@
-//! `GET /` on the player side: what somebody finds who opens the address in a browser.
+//! `GET /`: what somebody finds who opens the address in a browser.
 
 use axum::Json;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Redirect};
 use serde_json::json;
 
 /// Name, version, and the question to ask.
@@ -11,4 +11,9 @@ pub(super) async fn show() -> impl IntoResponse {
         "version": env!("CARGO_PKG_VERSION"),
         "resolve": "/resolve?domain={domain}",
     }))
+}
+
+/// On the ops side that is the fleet.
+pub(super) async fn to_nodes() -> Redirect {
+    Redirect::to("/nodes")
 }

@@ -1,4 +1,4 @@
-//! `GET /nodes` and `GET /nodes/{id}`: the fleet as the scheduler sees it.
+//! `GET /nodes` and `GET /nodes/{id}`: the fleet as the scheduler sees it. JSON; a page where `Accept` prefers HTML.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,12 +8,12 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use http::header::CACHE_CONTROL;
+use http::header::{CACHE_CONTROL, VARY};
 use serde::Serialize;
 
-use super::Front;
 use super::problem::{InvalidParam, Problem, Slug};
 use super::query::Params;
+use super::{Front, dashboard};
 use crate::resolver::NodeView;
 use crate::schedule::health::NodeState;
 
@@ -39,6 +39,11 @@ struct Summary {
 
 /// Nodes, all or those that pass `pool`, `pop`, `state` (each exact) and `q` (part of id, pool or PoP).
 pub(super) async fn list(State(front): State<Arc<Front>>, request: Request) -> Result<Response, Problem> {
+    if dashboard::wants_html(request.headers()) {
+        let (uri, headers) = (request.uri().clone(), request.headers().clone());
+        let page = tokio::task::spawn_blocking(move || dashboard::fleet::show(&front, &uri, &headers));
+        return page.await.map_err(|_| Problem::internal())?;
+    }
     let mut params = Params::scan(request.uri().query(), &["pool", "pop", "state", "q"]);
     let pool = params.text("pool", 1..=LONGEST_FILTER);
     let pop = params.text("pop", 1..=LONGEST_FILTER);
@@ -64,16 +69,24 @@ pub(super) async fn list(State(front): State<Arc<Front>>, request: Request) -> R
         Json(Listing { summary: Summary::of(&nodes), nodes }).into_response()
     });
     let listing = listing.await.map_err(|error| Problem::internal().because(error))?;
-    Ok(([(CACHE_CONTROL, "no-store")], listing).into_response())
+    Ok(([(CACHE_CONTROL, "no-store"), (VARY, "Accept")], listing).into_response())
 }
 
 /// One node.
 pub(super) async fn show(
     State(front): State<Arc<Front>>,
     id: Result<Path<String>, PathRejection>,
+    request: Request,
 ) -> Result<Response, Problem> {
-    let node = front.resolver.node(&node_id(id)?).ok_or_else(unknown_node)?;
-    Ok(([(CACHE_CONTROL, "no-store")], Json(node)).into_response())
+    let id = node_id(id)?;
+    if dashboard::wants_html(request.headers()) {
+        let (uri, headers) = (request.uri().clone(), request.headers().clone());
+        // It holds what a drain would do: some ten thousand decisions.
+        let page = tokio::task::spawn_blocking(move || dashboard::node::show(&front, &id, &uri, &headers));
+        return page.await.map_err(|_| Problem::internal())?;
+    }
+    let node = front.resolver.node(&id).ok_or_else(unknown_node)?;
+    Ok(([(CACHE_CONTROL, "no-store"), (VARY, "Accept")], Json(node)).into_response())
 }
 
 /// The id in a path.

@@ -91,6 +91,10 @@ pub struct Problem {
     cause: Option<Box<str>>,
 }
 
+/// Marks a page that tells of a problem in words of its own, so that the boundary counts it and leaves it alone.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told(pub(super) Slug);
+
 /// The body, in the order in which a person wants to read it.
 #[derive(Serialize)]
 struct Wire<'a> {
@@ -289,6 +293,13 @@ impl Problem {
     /// What the log is told: the cause, or what the client is told too.
     pub(super) fn reason(&self) -> &str {
         self.cause.as_deref().unwrap_or(&self.detail)
+    }
+
+    /// All of it, for a page.
+    pub(super) fn in_words(&self) -> String {
+        let params = self.invalid_params.iter().map(|param| format!("{} {}", param.name, param.reason));
+        let params: Vec<String> = params.collect();
+        if params.is_empty() { self.detail.to_string() } else { params.join("; ") }
     }
 
     /// The whole response to the request of this name.

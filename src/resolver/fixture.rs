@@ -93,6 +93,19 @@ impl Resolver {
         Self::over(config, terms, true).0
     }
 
+    /// That of [`Resolver::for_tests`] in which the first node, its pool and its PoP have this name.
+    pub(crate) fn for_tests_named(name: &str) -> Self {
+        let mut config = Config::parse(UNMEASURED, "fixture").unwrap();
+        let node = &mut config.nodes[0];
+        (node.id, node.pop) = (name.into(), name.into());
+        for node in &mut config.nodes {
+            node.pool = name.into();
+        }
+        config.pools[0].name = name.into();
+        config.domains[0].pool = name.into();
+        Self::over(config, TermSettings::default(), true).0
+    }
+
     /// That of [`Resolver::for_tests`], taking reports of measured times.
     pub(crate) fn for_tests_with_reports() -> Self {
         let resolver = Self::for_tests();

@@ -30,7 +30,7 @@ pub enum Kind {
 
 /// What happened, with what a sentence about it needs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "code", rename_all = "snake_case")]
+#[serde(tag = "what", rename_all = "snake_case")]
 pub enum What {
     /// A node is over a limit.
     Overloaded {

@@ -72,3 +72,9 @@ fn json_is_known_by_its_name() {
         assert!(!is_json(other), "{other}");
     }
 }
+
+fn is_json(content_type: &str) -> bool {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
+    has_media_type(&headers, "application/json")
+}
