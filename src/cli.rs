@@ -83,6 +83,15 @@ enum Command {
         /// A query such as "domain=live.example.com&stream=live/show", or a whole URL with one.
         question: String,
     },
+    /// Watch the fleet of a running service in the terminal; q quits.
+    Top {
+        /// The operators' side of the service.
+        #[arg(long, default_value = "http://127.0.0.1:8081", env = "NEARCAST_URL")]
+        url: String,
+        /// File with the token that it asks for (`server.admin_token_file`).
+        #[arg(long)]
+        token_file: Option<PathBuf>,
+    },
     /// Say where an address is.
     Geoip {
         /// Address to look up.
@@ -140,6 +149,7 @@ pub fn run() -> ExitCode {
         Command::Explain { config, domain, ip, stream } => explain(&config, &domain, ip, stream.as_deref()),
         Command::Simulate(arguments) => simulate(arguments),
         Command::Sign { key, seconds, question } => sign(&key, seconds, &question),
+        Command::Top { url, token_file } => top(url, token_file.as_deref()),
         Command::Geoip { ip, config } => geoip(ip, config.as_deref()),
     };
     match outcome {
@@ -281,6 +291,15 @@ fn sign(path: &Path, seconds: u64, question: &str) -> Result<(), Failure> {
     };
     let until = Clock::system().unix_ms() / 1_000 + seconds;
     say(&format!("{before}{}", key.sign_query(query, until)))
+}
+
+fn top(url: String, token_file: Option<&Path>) -> Result<(), Failure> {
+    let read = |path: &Path| {
+        std::fs::read_to_string(path).with_context(|| format!("--token-file: cannot read {}", path.display()))
+    };
+    let token = token_file.map(read).transpose()?.map(|token| token.trim().to_owned());
+    crate::scrape::install_tls_provider();
+    block_on(crate::top::run(crate::top::Options { url, token }))
 }
 
 fn geoip(ip: IpAddr, path: Option<&Path>) -> Result<(), Failure> {

@@ -28,3 +28,4 @@ pub mod demo;
 pub mod fuzzing;
 pub mod simulate;
 pub mod telemetry;
+pub mod top;

@@ -55,6 +55,11 @@ const LAW: &[(&str, Grant, &str)] = &[
     ("http", FRONT, FRONT_WHY),
     ("dns", FRONT, FRONT_WHY),
     ("app", Grant::AllBut(&["cli", "main"]), "the wiring joins all parts but not the command line above it"),
+    (
+        "top",
+        Grant::Only(&[]),
+        "a guest: it asks a running service as anybody may, and needs nothing of the house",
+    ),
     ("demo", Grant::AllBut(&["cli", "main"]), "the tour stands on the wiring"),
     (
         "simulate",
