@@ -235,10 +235,12 @@ impl Row {
         let line = live.ledger.line(index);
         let told = line.update_in_force();
         let booked_mbps = live.ledger.kappa() * line.booked_mbps();
+        // What a decision counts beyond the measured: bookings, and the margin for what nobody can know yet.
+        let extra_mbps = booked_mbps + live.ledger.margin_mbps(index);
         let known = report.evidence.is_some() && report.state != NodeState::Down;
         let pressure = known.then(|| live.ledger.pressure(index, 0.0));
         let capacity_mbps = report.capacity.map_or(0.0, |capacity| single(capacity.mbps));
-        let booked = [1, 2, 0].map(|r| told.slope[r] * booked_mbps);
+        let booked = [1, 2, 0].map(|r| told.slope[r] * extra_mbps);
         let headroom = match pressure {
             Some(x) if x < 1.0 && told.status & live.ledger.unfit() == 0 => headroom(live, &report, index),
             _ => 0,
@@ -246,7 +248,7 @@ impl Row {
         let mut row = Self {
             state: shown(report.state, pressure),
             pressure,
-            tightest: tightest(&report, &told.base, &told.slope, booked_mbps, pressure),
+            tightest: tightest(&report, &told.base, &told.slope, extra_mbps, pressure),
             measured: [told.base[1], told.base[2], told.base[0]],
             booked,
             headroom,
@@ -300,9 +302,10 @@ fn shown(state: NodeState, pressure: Option<f32>) -> &'static str {
 fn headroom(live: &Live, report: &NodeReport, index: NodeIndex) -> u32 {
     let told = live.ledger.line(index).update_in_force();
     let booked_mbps = live.ledger.kappa() * live.ledger.line(index).booked_mbps();
+    let extra_mbps = booked_mbps + live.ledger.margin_mbps(index);
     let left = (0..ELASTIC)
         .filter(|r| told.slope[*r] > 0.0)
-        .map(|r| (1.0 - told.base[r]) / told.slope[r] - booked_mbps);
+        .map(|r| (1.0 - told.base[r]) / told.slope[r] - extra_mbps);
     let mbps = left.fold(f32::INFINITY, f32::min);
     let each = single(f64::from(live.plan.default_kbps) / 1_000.0).max(0.001);
     let each = report.mbps_per_client.map_or(each, |mbps| single(mbps).max(0.001));
@@ -314,12 +317,12 @@ fn tightest(
     report: &NodeReport,
     base: &[f32; ELASTIC],
     slope: &[f32; ELASTIC],
-    booked_mbps: f32,
+    extra_mbps: f32,
     pressure: Option<f32>,
 ) -> &'static str {
     const NAMES: [&str; ELASTIC] = ["bandwidth", "system_cpu", "process_cpu"];
     let Some(pressure) = pressure else { return "" };
-    let of = |r: usize| base[r] + slope[r] * booked_mbps;
+    let of = |r: usize| base[r] + slope[r] * extra_mbps;
     let elastic = (0..ELASTIC).max_by(|a, b| of(*a).total_cmp(&of(*b))).unwrap_or_default();
     if of(elastic) >= pressure - 0.001 {
         return NAMES[elastic];

@@ -106,6 +106,13 @@ impl Resolver {
         Self::over(config, TermSettings::default(), true).0
     }
 
+    /// A configuration without a node.
+    pub(crate) fn for_tests_empty() -> Self {
+        let mut config = Config::parse(UNMEASURED, "fixture").unwrap();
+        config.nodes.clear();
+        Self::over(config, TermSettings::default(), true).0
+    }
+
     /// That of [`Resolver::for_tests`], taking reports of measured times.
     pub(crate) fn for_tests_with_reports() -> Self {
         let resolver = Self::for_tests();

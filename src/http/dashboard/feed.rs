@@ -56,7 +56,10 @@ struct Inner {
 /// What pages have been told.
 struct Told {
     roster: Arc<Roster>,
+    /// Each row as it was last told; the rest as it is.
     board: Board,
+    /// Of all rows as they are.
+    sum: Sum,
     events: u64,
 }
 
@@ -113,7 +116,7 @@ impl Feed {
         let (boot, number) = (inner.boot, inner.number);
         let is_new = inner.told.as_ref().is_none_or(|told| told.board.generation != board.generation);
         if is_new && roster.nodes.len() == board.rows.len() {
-            inner.told = Some(Told { roster: Arc::new(roster), board, events });
+            inner.told = Some(Told { roster: Arc::new(roster), board, sum, events });
         }
         format!("{{\"id\":\"{boot}-{number}\",{body},\"fleet\":{fleet},\"flows\":{flows}}}")
     }
@@ -163,8 +166,12 @@ impl Feed {
                 let roster = Arc::new(front.resolver.roster());
                 let (_, events) = front.resolver.timeline().changed_since(u64::MAX);
                 // A reload between the two looks: the next tick sees both anew.
-                inner.told =
-                    (roster.generation == board.generation).then_some(Told { roster, board, events });
+                inner.told = (roster.generation == board.generation).then(|| Told {
+                    roster,
+                    sum: Sum::of(&board),
+                    board,
+                    events,
+                });
                 if before.is_some() {
                     wire::message(&mut text, "reset", "{}");
                 }
@@ -192,6 +199,7 @@ fn tell(text: &mut String, front: &Front, mut told: Told, board: Board) -> Told 
         wire::rows(&mut rows, changes.iter().map(|n| (*n, &board.rows[*n])));
         wire::message(text, "rows", &rows);
     }
+    told.sum = Sum::of(&board);
     let (events, version) = front.resolver.timeline().changed_since(told.events);
     if !events.is_empty() {
         wire::message(text, "happened", &serde_json::to_string(&events).unwrap_or_default());
@@ -242,7 +250,7 @@ impl Inner {
     fn end(&mut self, mut text: String) {
         if let Some(told) = &self.told {
             debug_assert_eq!(told.roster.nodes.len(), told.board.rows.len());
-            let fleet = self.fleet_now(&told.board, &Sum::of(&told.board));
+            let fleet = self.fleet_now(&told.board, &told.sum);
             text.push_str(&format!("id: {}-{}\n", self.boot, self.number));
             wire::message(&mut text, "fleet", &fleet);
         }

@@ -15,11 +15,13 @@ use crate::http::Front;
 use crate::http::problem::{Problem, Slug};
 use crate::resolver::{NodeView, PreviewView, Row, Sources};
 use crate::schedule::load::Resource;
-use crate::state::history::Hour;
+use crate::state::history::{Hour, STEPS};
 use crate::state::timeline::What;
 
-/// Steps that a sparkline has room for: an hour.
-pub(super) const STEPS_SHOWN: usize = crate::state::history::STEPS;
+/// Spans that a sparkline may have, minutes: a young process shows the shortest that holds all that it knows.
+const SPANS_MIN: [usize; 3] = [10, 30, 60];
+/// Steps of the history in a minute.
+const STEPS_A_MINUTE: usize = STEPS / 60;
 /// Nodes that are named as takers of a drained one's viewers.
 const TAKERS: usize = 6;
 /// Events on the page.
@@ -95,6 +97,7 @@ struct NodePage<'a> {
     reasons: &'a [String],
     bigs: Vec<Big>,
     curves: Vec<Curve>,
+    since: String,
     targets: Vec<Target<'a>>,
     preview: Preview<'a>,
     drain: Option<(String, String)>,
@@ -141,13 +144,15 @@ pub(in crate::http) fn show(
     };
     let row = &board.rows[at];
     let sources = resolver.sources(id);
+    let hour = resolver.hour(id).unwrap_or_default();
     let template = NodePage {
         w,
         row: table::shown(w, &roster, &board, at),
         meta: meta(w, &node),
         reasons: &node.reasons,
         bigs: bigs(w, row),
-        curves: curves(w, &node, row, &resolver.hour(id).unwrap_or_default()),
+        curves: curves(w, &node, row, &hour),
+        since: w.f("minus_min", &[("n", &count(span_min(&hour)))]),
         targets: node.targets.iter().map(|target| of_target(w, target)).collect(),
         preview: of_preview(w, &node, &preview),
         drain: node.drain.as_ref().map(|order| {
@@ -197,6 +202,7 @@ fn curves(w: &'static Words, node: &NodeView, row: &Row, hour: &Hour) -> Vec<Cur
     let limit_of = |resource: Resource| {
         node.resources.iter().find(|view| view.resource == resource.as_str()).map(|view| view.limit)
     };
+    let steps = span_min(hour) * STEPS_A_MINUTE;
     let mut curves = Vec::new();
     for resource in Resource::ALL {
         let series = &hour.pressure[resource.index()];
@@ -220,7 +226,7 @@ fn curves(w: &'static Words, node: &NodeView, row: &Row, hour: &Hour) -> Vec<Cur
             word: w.t(&format!("big_{}", resource.as_str())).to_owned(),
             value,
             unit,
-            spark: spark::draw(series, Some(1.0), 0.0),
+            spark: spark::draw(series, steps, Some(1.0), 0.0),
             limit: w.f("limit_at", &[("v", &limit)]),
             is_tight: resource.as_str() == row.tightest,
         });
@@ -229,11 +235,18 @@ fn curves(w: &'static Words, node: &NodeView, row: &Row, hour: &Hour) -> Vec<Cur
         word: w.t("big_answers").to_owned(),
         value: decimals(f64::from(row.answers_per_s), 1),
         unit: "/s",
-        spark: spark::draw(&hour.answers, None, 1.0),
+        spark: spark::draw(&hour.answers, steps, None, 1.0),
         limit: String::new(),
         is_tight: false,
     });
     curves
+}
+
+/// How far back the sparklines go, minutes.
+fn span_min(hour: &Hour) -> usize {
+    let known = hour.answers.iter().position(Option::is_some).map_or(0, |first| hour.answers.len() - first);
+    let fits = |minutes: &&usize| **minutes * STEPS_A_MINUTE >= known;
+    SPANS_MIN.iter().find(fits).copied().unwrap_or(SPANS_MIN[2])
 }
 
 fn of_target<'a>(w: &'static Words, target: &'a crate::resolver::TargetView) -> Target<'a> {

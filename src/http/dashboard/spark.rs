@@ -14,13 +14,14 @@ pub(super) struct Spark {
     pub(super) limit_y: String,
 }
 
-/// Draws a series, oldest first. `limit` is where the dashed line is; `top`: the least that the scale must reach.
-pub(super) fn draw(series: &[Option<f64>], limit: Option<f64>, top: f64) -> Spark {
+/// Draws the last `steps` of a series, oldest first. `limit` is where the dashed line is; `top`: the least that the
+/// scale must reach.
+pub(super) fn draw(series: &[Option<f64>], steps: usize, limit: Option<f64>, top: f64) -> Spark {
+    let series = &series[series.len().saturating_sub(steps)..];
     let highest = series.iter().flatten().copied().fold(0.0, f64::max);
     let top = highest.max(limit.map_or(0.0, |limit| limit * 1.22)).max(top) * 1.04;
     let top = if top > 0.0 { top } else { 1.0 };
-    let steps = super::super::dashboard::node::STEPS_SHOWN;
-    let step = WIDTH / (steps - 1) as f64;
+    let step = WIDTH / steps.saturating_sub(1).max(1) as f64;
     let first = steps.saturating_sub(series.len());
     let x = |at: usize| (first + at) as f64 * step;
     let y = |value: f64| HEIGHT - value / top * (HEIGHT - 4.0);
@@ -66,11 +67,12 @@ mod tests {
 
     #[test]
     fn a_gap_breaks_the_line_and_what_is_over_the_limit_is_marked() {
-        let spark = draw(&[Some(0.5), Some(0.9), None, Some(0.4)], Some(0.8), 1.0);
+        let spark = draw(&[Some(0.5), Some(0.9), None, Some(0.4)], 180, Some(0.8), 1.0);
         assert_eq!(spark.line.matches('M').count(), 2);
         assert_eq!(spark.area.matches('z').count(), 2);
         assert_eq!(spark.over.matches('M').count(), 1);
         assert!(!spark.limit_y.is_empty());
-        assert_eq!(draw(&[None], None, 0.0).line, "");
+        assert_eq!(draw(&[Some(0.5), Some(0.9), Some(0.1)], 2, None, 1.0).line.matches('L').count(), 1);
+        assert_eq!(draw(&[None], 180, None, 0.0).line, "");
     }
 }

@@ -202,6 +202,14 @@ async fn what_happened_is_told_in_words_too() {
 }
 
 #[tokio::test]
+async fn an_empty_fleet_says_what_is_missing() {
+    let front = front_of(Resolver::for_tests_empty());
+    let (answer, html) = page(&front, "/nodes").await;
+    assert!(answer.status == StatusCode::OK && html.contains("No nodes yet") && html.contains("[[nodes]]"));
+    assert_eq!(asked(&front, "GET", "/board", &[], "").await.json()["rows"], serde_json::json!([]));
+}
+
+#[tokio::test]
 async fn files_are_asked_for_again_and_mostly_known() {
     let front = measured();
     let file = asked(&front, "GET", "/dashboard/files/nodes.js", &[], "").await;

@@ -80,8 +80,8 @@ export function nodeTable() {
     if (key) {
       const value = new Float64Array(fleet.nodes.length);
       for (const node of rows) value[node.i] = key(node);
-      rows.sort((a, b) => value[a.i] - value[b.i] || compareIds(a.id, b.id));
-    } else rows.sort((a, b) => compareIds(a.id, b.id));
+      rows.sort((a, b) => value[a.i] - value[b.i] || a.place - b.place);
+    } else rows.sort((a, b) => a.place - b.place);
     if (reversed) rows.reverse();
   }
   /** The order is held while somebody reads; a filter or a click makes it anew at once. */
@@ -239,6 +239,8 @@ export function nodeTable() {
         $('#apply').hidden = true;
         tbody.replaceChildren(top, bottom, none);
       }
+      // Names are compared once; ties are many, and a comparison of names is dear.
+      [...fleet.nodes].sort((a, b) => compareIds(a.id, b.id)).forEach((node, place) => (node.place = place));
       for (const c of shown.values()) c.tr.remove();
       [shown, free] = [new Map(), []];
       order(true);
