@@ -10,19 +10,22 @@ PYTHON ?= python3
 SCHEMATHESIS_VERSION := 4.32.5
 
 # The stages of `make test` in order: quick ones first, tests last, so that their summary ends the output.
-STAGES := setup fmt-check alerts lint doc fuzz-smoke build openapi doctest unit
+STAGES := setup fmt-check alerts lint doc fuzz-smoke build openapi browser doctest unit
 
 # program:package; each is installed by apt if the program is missing.
 PROGRAMS := \
     c++:g++ \
+    chromium:chromium \
     curl:curl \
+    node:nodejs \
+    npm:npm \
     openssl:openssl \
     prometheus-node-exporter:prometheus-node-exporter \
     prometheus-process-exporter:prometheus-process-exporter \
     promtool:prometheus \
     wrk:wrk
 
-.PHONY: help run test $(STAGES) fmt fuzz bench soak deny simulate-table
+.PHONY: help run test $(STAGES) fmt fuzz bench measure soak deny simulate-table
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -104,6 +107,18 @@ fuzz-smoke: ## Every fuzz target, a few thousand mutations of its seeds (ten sec
 
 openapi: build ## The live service keeps what openapi.yaml promises.
 	tests/schemathesis.sh
+
+# CI gives it four minutes; it takes one and a half. Screenshots: tests/browser/output.
+browser: build ## The operators' pages, driven in Chromium.
+	@cd tests/browser
+	npm ci --silent --no-audit --no-fund
+	timeout 240 node run.mjs
+
+measure: ## Pages at 10,000 nodes: paint, size, ticks, and what 200 open pages cost (three minutes).
+	@$(CARGO) build --locked --profile sim --bins
+	cd tests/browser
+	npm ci --silent --no-audit --no-fund
+	NEARCAST=$${CARGO_TARGET_DIR:-$(CURDIR)/target}/sim/nearcast node measure.mjs
 
 doctest: ## The examples in the documentation.
 	$(CARGO) test --locked --all-features --doc
