@@ -174,9 +174,10 @@ fn answered<'a>(
     let mut left_out: Vec<&CandidateView> =
         candidates.iter().filter(|candidate| candidate.excluded_because.is_some()).collect();
     left_out.sort_by(|a, b| a.distance_km.unwrap_or(f64::MAX).total_cmp(&b.distance_km.unwrap_or(f64::MAX)));
+    let out = reasons(w, front, roster, &left_out);
     Answered {
         verdict: verdict(w, explanation, &fitting),
-        skipped: skipped(w, front, roster, explanation, &left_out),
+        skipped: skipped(w, explanation, &out),
         meta: meta(w, explanation),
         more: match rest.len() {
             0 => String::new(),
@@ -185,15 +186,14 @@ fn answered<'a>(
         drawn: drawn(explanation, &shown, &left_out),
         has_extra: shown.iter().any(|(_, candidate)| extra(candidate) > 0.0),
         scored: shown.drain(..).map(|(_, candidate)| scored(w, candidate, highest)).collect(),
-        out: left_out
-            .iter()
-            .take(LEFT_OUT)
-            .map(|candidate| Out {
+        out: out
+            .into_iter()
+            .map(|(candidate, why)| Out {
                 state: candidate.state,
                 id: &candidate.id,
                 href: format!("/nodes/{}", encoded(&candidate.id)),
                 distance: candidate.distance_km.map(|km| format!("{} km", whole(km))).unwrap_or_default(),
-                why: candidate.excluded_because.clone().unwrap_or_default(),
+                why,
             })
             .collect(),
         curl: format!("curl 'http://{host}/explain?{query}'"),
@@ -222,27 +222,34 @@ fn verdict(w: &'static Words, explanation: &Explanation, fitting: &[&CandidateVi
 }
 
 /// The nearest node that was left out though it is nearer than the winner, and why.
-fn skipped(
+fn skipped(w: &'static Words, explanation: &Explanation, out: &[(&CandidateView, String)]) -> String {
+    let winner = explanation.candidates.iter().find(|candidate| candidate.rank == Some(1));
+    let winner_km = winner.and_then(|winner| winner.distance_km).unwrap_or(0.0);
+    let nearer = out.first().filter(|(out, _)| out.distance_km.is_some_and(|km| km <= winner_km));
+    nearer.map_or(String::new(), |(out, why)| w.f("v_skip", &[("id", &out.id), ("why", why)]))
+}
+
+/// Why nodes were left out, in the page's language where the node's state says it, else in the decision's words.
+fn reasons<'a>(
     w: &'static Words,
     front: &Front,
     roster: &Roster,
-    explanation: &Explanation,
-    left_out: &[&CandidateView],
-) -> String {
-    let winner_km = explanation.candidates.iter().find(|candidate| candidate.rank == Some(1));
-    let winner_km = winner_km.and_then(|winner| winner.distance_km).unwrap_or(0.0);
-    let Some(nearer) = left_out.first().filter(|out| out.distance_km.is_some_and(|km| km <= winner_km))
-    else {
-        return String::new();
-    };
+    left_out: &[&'a CandidateView],
+) -> Vec<(&'a CandidateView, String)> {
     let board = front.resolver.board();
-    let at = roster.nodes.iter().position(|member| *member.id == *nearer.id);
-    let row = at.and_then(|at| board.rows.get(at)).filter(|row| row.why.is_some());
-    let why = match row.and_then(|row| row.why.as_ref()) {
-        Some(why) => sentences::cause(w, why, board.at_unix_ms),
-        None => nearer.excluded_because.clone().unwrap_or_default(),
+    let cause = |candidate: &CandidateView| {
+        let at = roster.nodes.iter().position(|member| *member.id == *candidate.id)?;
+        let row =
+            board.rows.get(at).filter(|row| row.state != "healthy" && row.state != crate::resolver::NEAR)?;
+        Some(sentences::cause(w, row.why.as_ref()?, board.at_unix_ms))
     };
-    w.f("v_skip", &[("id", &nearer.id), ("why", &why)])
+    let shown = left_out.iter().take(LEFT_OUT);
+    shown
+        .map(|candidate| {
+            let why = cause(candidate).or_else(|| candidate.excluded_because.clone());
+            (*candidate, why.unwrap_or_default())
+        })
+        .collect()
 }
 
 fn meta(w: &'static Words, explanation: &Explanation) -> String {

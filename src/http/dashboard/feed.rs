@@ -151,8 +151,7 @@ impl Feed {
         let pages = inner.sender.as_ref().map_or(0, broadcast::Sender::receiver_count);
         inner.idle = if pages > 0 { 0 } else { inner.idle.saturating_add(1) };
         if inner.idle > IDLE_TICKS {
-            (inner.told, inner.kept_bytes) = (None, 0);
-            inner.kept.clear();
+            inner.forget();
             return;
         }
         let board = front.resolver.board();
@@ -232,6 +231,16 @@ impl Inner {
         if self.degraded_per_s < 0.005 {
             self.degraded_per_s = 0.0;
         }
+    }
+
+    /// Nobody looks any more. Who comes back with the number of the last frame has missed what was never told, so
+    /// that number must not count as the last one.
+    fn forget(&mut self) {
+        if self.told.take().is_some() {
+            self.number += 1;
+        }
+        self.kept.clear();
+        self.kept_bytes = 0;
     }
 
     fn fleet_now(&self, board: &Board, sum: &Sum) -> String {

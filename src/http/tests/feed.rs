@@ -59,6 +59,12 @@ async fn a_page_is_told_what_changed_and_gets_what_it_missed_when_it_comes_back(
         let mut page = stream(&front, &format!("/nodes/events?since={unknown}")).await;
         assert!(until(&mut page, "event: fleet").await.contains("event: reset"), "{unknown}");
     }
+    // While nobody looks nothing is told; who comes back then begins anew.
+    let id = last_id(&until(&mut other, "event: fleet").await).to_owned();
+    drop((other, back));
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let mut other = stream(&front, &format!("/nodes/events?since={id}")).await;
+    assert!(until(&mut other, "event: fleet").await.contains("event: reset"));
     stop.cancel();
     running.await.unwrap();
     while other.frame().await.is_some() {}

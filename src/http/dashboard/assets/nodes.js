@@ -93,6 +93,7 @@ function fleetPage() {
     pending = false;
     const began = performance.now();
     summary.draw();
+    $('#stale-fleet').hidden = !fleet.now.stale_fleet;
     table.tick();
     map.tick();
     sky.draw();
