@@ -165,7 +165,7 @@ async fn the_operators_side_refuses_abuse_by_name_too() {
     for path in ["/nodes/%ff", "/nodes/%ff/drain-preview"] {
         blames(&service.admin(path).await, "id", path);
     }
-    for path in ["/nodes/..", "/nodes/%2e%2e%2fetc", "/nodes/%00", "/nodes//drain-preview"] {
+    for path in ["/nodes/%2e%2e%2fetc", "/nodes/%00", "/nodes//drain-preview"] {
         assert_eq!(service.admin(path).await.status, 404, "{path}");
     }
     for path in ["/nodes/chicago-1/drain", "/nodes/chicago-1/undrain", "/-/reload"] {
