@@ -185,7 +185,11 @@ impl Order {
         let mut take = |name: &'static str| members.remove(name).filter(|value| !value.is_null());
         let reason = take("reason").and_then(|value| reason(&value, &mut faults));
         let ttl_s = take("ttl_s").and_then(|value| {
-            let ttl_s = value.as_u64().and_then(|ttl_s| u32::try_from(ttl_s).ok());
+            // 600.0 is a whole number, too (JSON Schema 2020-12 §4.2.3).
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and in range")]
+            let whole =
+                |ttl_s: f64| (ttl_s.fract() == 0.0 && (0.0..1e9).contains(&ttl_s)).then_some(ttl_s as u32);
+            let ttl_s = value.as_f64().and_then(whole);
             let ttl_s = ttl_s.filter(|ttl_s| (1..=LONGEST_TTL_S).contains(ttl_s));
             if ttl_s.is_none() {
                 let must = format!("must be a whole number, 1 to {LONGEST_TTL_S}");
