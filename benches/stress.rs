@@ -105,6 +105,9 @@ async fn loris(what: &str, honest: SocketAddr, victim: SocketAddr, half: &'stati
     let mut half_open = JoinSet::new();
     for _ in 0..HALF_OPEN {
         half_open.spawn(hold(victim, half, began));
+        // They come one a millisecond, and so are their later bytes spread: sent all at once, they would hold up the
+        // players on this side, who share their thread, and the row would tell of that.
+        sleep(Duration::from_millis(1)).await;
     }
     let during = p99(&honest_players(honest, Duration::from_secs(6)).await);
     let mut closed = Vec::new();
