@@ -107,6 +107,12 @@ impl Service {
         log.iter().find_map(|line| field(line, "tls=")).unwrap()
     }
 
+    /// Where it answers DNS.
+    pub(crate) fn dns(&self) -> SocketAddr {
+        let log = self.log.lock().unwrap();
+        log.iter().find_map(|line| field(line, "dns=")).unwrap()
+    }
+
     /// The address of a path on the player side.
     pub(crate) fn player_url(&self, path: &str) -> String {
         format!("http://{}{path}", self.player)
