@@ -119,7 +119,9 @@ pub async fn start(config: Config, file: Option<&Path>, sockets: &Sockets) -> an
     let workers = http::serve::workers(server, tls.as_ref(), sockets, &front, &core.cancel)
         .context("cannot listen for players")?;
     let dns = names.zip(config.dns.as_ref()).map(|(front, dns)| {
-        dns::serve(dns.listen, sockets.takes_over(), &front, &core.tasks, &core.cancel).context("dns.listen")
+        let secure = dns.tls_listen.zip(tls.as_ref()).map(|(address, tls)| (address, tls.speaking(b"dot")));
+        let listen = dns::Listen { plain: dns.listen, secure, takes_over: sockets.takes_over() };
+        dns::serve(listen, &front, &core.tasks, &core.cancel).context("dns")
     });
     let dns = dns.transpose()?;
     let (player_addr, secure_addr) = (workers.address(), workers.secure_address());
@@ -128,7 +130,10 @@ pub async fn start(config: Config, file: Option<&Path>, sockets: &Sockets) -> an
         Some(tls) => tracing::info!(player = %player_addr, admin = %admin_addr, %tls, "listening"),
     }
     if let Some(dns) = &dns {
-        tracing::info!(dns = %dns.address(), "listening");
+        match dns.secure_address() {
+            None => tracing::info!(dns = %dns.address(), "listening"),
+            Some(secure) => tracing::info!(dns = %dns.address(), dns_tls = %secure, "listening"),
+        }
     }
     if !config.scheduler.booking {
         tracing::warn!("scheduler.booking is off: between two scrapes everybody is sent to the same node");

@@ -1,4 +1,4 @@
-//! The DNS front: authoritative answers over UDP and TCP from the same decisions as HTTP.
+//! The DNS front: authoritative answers over UDP, TCP and TLS from the same decisions as HTTP.
 //!
 //! *What it decides*: nothing. A query for a configured domain becomes a `Question`, the resolver's answer becomes A or
 //! AAAA records; everything else in a zone is static and prepared at start (`dns/zones`). One function,
@@ -42,7 +42,7 @@ use crate::resolver::Resolver;
 use crate::telemetry::{DnsTransport, Telemetry};
 
 pub use self::cookie::CookieSecret;
-pub use self::serve::{Server, serve};
+pub use self::serve::{Listen, Server, serve};
 
 /// Everything an answer needs. One per process, shared by all threads.
 pub struct Front {

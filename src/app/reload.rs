@@ -57,7 +57,7 @@ pub(super) struct Reloader {
 struct Fixed {
     server: Server,
     state_file: Option<PathBuf>,
-    dns: Option<SocketAddr>,
+    dns: Option<(SocketAddr, Option<SocketAddr>)>,
 }
 
 /// Where clients are, who there is, and who is scraped how: these have to agree, so they are one part.
@@ -198,7 +198,7 @@ impl Fixed {
         Self {
             server: config.server.clone(),
             state_file: config.scheduler.state_file.clone(),
-            dns: config.dns.as_ref().map(|dns| dns.listen),
+            dns: config.dns.as_ref().map(|dns| (dns.listen, dns.tls_listen)),
         }
     }
 

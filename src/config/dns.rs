@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 pub struct Dns {
     /// UDP and TCP, both on this address.
     pub listen: SocketAddr,
+    /// DNS over TLS (RFC 7858), with the certificate of `[server.tls]`; `None` (default): none.
+    pub tls_listen: Option<SocketAddr>,
     /// Longest lifetime of a dynamic answer, s, 1…3,600; default 10: resolvers keep it for all of their clients.
     pub ttl_s: u32,
     /// Most addresses in one dynamic answer, each of another node, 1…8; default 4.

@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,31 +28,47 @@ const BACKLOG: i32 = 1_024;
 /// Tries to find a port that is free for both, where 0 was asked for.
 const PORT_TRIES: usize = 16;
 
+/// Where it is to listen.
+pub struct Listen {
+    /// UDP and TCP.
+    pub plain: SocketAddr,
+    /// TLS, and what shows the certificate; `None`: none.
+    pub secure: Option<(SocketAddr, TlsAcceptor)>,
+    /// Another process that has the ports is to be relieved; else it is an error that there is one.
+    pub takes_over: bool,
+}
+
 /// The DNS front, running.
 pub struct Server {
     address: SocketAddr,
+    secure: Option<SocketAddr>,
     threads: Vec<JoinHandle<()>>,
 }
 
-/// Binds UDP and TCP and starts answering, until `cancel`. Everything that can fail fails here. `takes_over`: another
-/// process that has the port is to be relieved; else it is an error that there is one.
+/// Binds UDP, TCP and TLS and starts answering, until `cancel`. Everything that can fail fails here.
 ///
 /// # Errors
-/// The address cannot be bound, or a thread cannot be started.
+/// An address cannot be bound, or a thread cannot be started.
 pub fn serve(
-    listen: SocketAddr,
-    takes_over: bool,
+    listen: Listen,
     front: &Arc<Front>,
     tasks: &TaskTracker,
     cancel: &CancellationToken,
 ) -> io::Result<Server> {
-    let named =
-        |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {listen}: {error}"));
+    let named = |address: SocketAddr| {
+        move |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+    };
     let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let (datagrams, connections) = bind(listen, count, takes_over).map_err(named)?;
+    let (datagrams, connections) =
+        bind(listen.plain, count, listen.takes_over).map_err(named(listen.plain))?;
     let address = connections.local_addr()?;
     let mut threads = Vec::with_capacity(count);
     let connections = tokio::net::TcpListener::from_std(connections)?;
+    let secure = listen.secure.map(|(address, tls)| {
+        let listener = listener(address, listen.takes_over).map_err(named(address))?;
+        io::Result::Ok((tokio::net::TcpListener::from_std(listener)?, tls))
+    });
+    let secure = secure.transpose()?;
     // Threads that were started before one fails are not left running.
     let stop_all = cancel.clone().drop_guard();
     for (number, socket) in datagrams.into_iter().enumerate() {
@@ -62,9 +79,14 @@ pub fn serve(
         })?;
         threads.push(thread);
     }
-    tasks.spawn(tcp::run(connections, Arc::clone(front), cancel.clone()));
+    tasks.spawn(tcp::run(connections, None, Arc::clone(front), cancel.clone()));
+    let mut secure_address = None;
+    if let Some((listener, tls)) = secure {
+        secure_address = Some(listener.local_addr()?);
+        tasks.spawn(tcp::run(listener, Some(tls), Arc::clone(front), cancel.clone()));
+    }
     stop_all.disarm();
-    Ok(Server { address, threads })
+    Ok(Server { address, secure: secure_address, threads })
 }
 
 /// Sockets for datagrams, and one for connections, on one port.
@@ -100,10 +122,17 @@ fn bind_once(
     for socket in &datagrams {
         socket.set_read_timeout(Some(NAP))?;
     }
-    let connections = socket(address, Type::STREAM, true)?;
-    connections.listen(BACKLOG)?;
-    connections.set_nonblocking(true)?;
-    Ok((datagrams, connections.into()))
+    Ok((datagrams, listener(address, true)?))
+}
+
+fn listener(address: SocketAddr, takes_over: bool) -> io::Result<TcpListener> {
+    if !takes_over && address.port() != 0 {
+        socket(address, Type::STREAM, false)?;
+    }
+    let listener = socket(address, Type::STREAM, true)?;
+    listener.listen(BACKLOG)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener.into())
 }
 
 fn socket(address: SocketAddr, kind: Type, shared: bool) -> io::Result<Socket> {
@@ -128,6 +157,12 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where TLS is spoken; `None`: nowhere.
+    #[must_use]
+    pub fn secure_address(&self) -> Option<SocketAddr> {
+        self.secure
     }
 
     /// Waits for all threads to end, after `cancel`. Blocks: call it from a blocking task.

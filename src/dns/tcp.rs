@@ -1,4 +1,4 @@
-//! Connections (RFC 7766): queries one after the other, each behind its length.
+//! Connections (RFC 7766), plain or by TLS (RFC 7858): queries one after the other, each behind its length.
 //!
 //! Their number is bounded, all together and by the time that one may be silent; a client that does not read its
 //! replies is silent, too. Beyond the bound newcomers wait in the kernel's queue.
@@ -11,10 +11,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::Front;
@@ -30,7 +31,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_QUERY: usize = 4_096;
 
 /// Accepts until `cancel`, which also ends open connections: a resolver asks again.
-pub(super) async fn run(listener: TcpListener, front: Arc<Front>, cancel: CancellationToken) {
+pub(super) async fn run(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    front: Arc<Front>,
+    cancel: CancellationToken,
+) {
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     loop {
         let accepted = tokio::select! {
@@ -39,12 +45,12 @@ pub(super) async fn run(listener: TcpListener, front: Arc<Front>, cancel: Cancel
         };
         match accepted {
             Ok((stream, from, place)) => {
-                let (front, cancel) = (Arc::clone(&front), cancel.clone());
+                let (front, cancel, tls) = (Arc::clone(&front), cancel.clone(), tls.clone());
                 tokio::spawn(async move {
                     tokio::select! {
                         () = cancel.cancelled() => {}
                         // One that breaks is its client's affair.
-                        _ = converse(stream, from, &front) => {}
+                        _ = serve(stream, tls, from, &front) => {}
                     }
                     drop(place);
                 });
@@ -68,8 +74,24 @@ async fn accept(
     Ok((stream, from, place))
 }
 
-async fn converse(mut stream: TcpStream, from: SocketAddr, front: &Front) -> io::Result<()> {
+async fn serve(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    from: SocketAddr,
+    front: &Front,
+) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    let Some(tls) = tls else { return converse(stream, from, DnsTransport::Tcp, front).await };
+    let stream = timeout(PATIENCE, tls.accept(stream)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    converse(stream, from, DnsTransport::Tls, front).await
+}
+
+async fn converse(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    from: SocketAddr,
+    transport: DnsTransport,
+    front: &Front,
+) -> io::Result<()> {
     let (mut query, mut reply, mut framed) = (Vec::new(), Vec::new(), Vec::new());
     loop {
         let turn = async {
@@ -79,7 +101,7 @@ async fn converse(mut stream: TcpStream, from: SocketAddr, front: &Front) -> io:
             }
             query.resize(length, 0);
             stream.read_exact(&mut query).await?;
-            front.answer(&query, from.ip(), DnsTransport::Tcp, &mut reply);
+            front.answer(&query, from.ip(), transport, &mut reply);
             let Ok(length) = u16::try_from(reply.len()) else {
                 return Err(io::ErrorKind::InvalidData.into());
             };
@@ -90,7 +112,8 @@ async fn converse(mut stream: TcpStream, from: SocketAddr, front: &Front) -> io:
             framed.clear();
             framed.extend_from_slice(&length.to_be_bytes());
             framed.extend_from_slice(&reply);
-            stream.write_all(&framed).await
+            stream.write_all(&framed).await?;
+            stream.flush().await
         };
         timeout(PATIENCE, turn).await.map_err(|_| io::ErrorKind::TimedOut)??;
     }

@@ -16,6 +16,8 @@ pub enum DnsTransport {
     Udp,
     /// A connection.
     Tcp,
+    /// An encrypted connection.
+    Tls,
 }
 
 /// RCODEs by number, and the label of each; the last is all others.
@@ -83,7 +85,7 @@ impl Collector for DnsReplies {
 
 impl DnsTransport {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Udp, Self::Tcp];
+    pub const ALL: [Self; 3] = [Self::Udp, Self::Tcp, Self::Tls];
 
     /// The label.
     #[must_use]
@@ -91,6 +93,7 @@ impl DnsTransport {
         match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! DNS by `kdig`, a real client, over UDP and TCP; what is not a matter of sockets stands in `src/dns/tests.rs`.
+//! DNS by `kdig`, a real client, over UDP, TCP and TLS; what is not a matter of sockets stands in `src/dns/tests.rs`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
@@ -146,4 +146,38 @@ async fn a_reload_changes_records_without_a_restart() {
     service.rewrite(&config.replace("192.0.2.80", "192.0.2.81"));
     assert_eq!(service.reload().await.status, 200);
     assert!(kdig(service.dns(), &["www.example.com", "A"]).contains("192.0.2.81"));
+}
+
+#[tokio::test]
+async fn kdig_is_answered_by_tls_with_our_certificate_and_by_no_other_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (folder.path().join("a.crt"), folder.path().join("a.key"));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let edges = Edge::start_each(&[CHICAGO]).await;
+    let config = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n[server.tls]\nlisten = \"127.0.0.1:0\"\n\
+         certificate = \"{}\"\nkey = \"{}\"\n\n{}",
+        certificate.display(),
+        key.display(),
+        with_zones(&edges).replace("nsid =", "tls_listen = \"127.0.0.1:0\"\nnsid =")
+    );
+    let service = start_scraped_twice(&config, &edges).await;
+    let trusted = format!("+tls-ca={}", certificate.display());
+    let said = kdig(service.dns_tls(), &[&trusted, "+tls-host=localhost", "live.example.com", "A"]);
+    assert!(said.contains("203.0.113.1"), "{said}");
+    let said = kdig(service.dns_tls(), &[&trusted, "+tls-host=localhost", "long.example.com", "TXT"]);
+    assert!(said.contains("ANSWER: 1"), "{said}");
+    let metrics = service.admin("/metrics").await.body;
+    let line = "nearcast_dns_replies_total{transport=\"tls\",rcode=\"noerror\"} 2";
+    assert!(metrics.lines().any(|found| found == line), "{metrics}");
+    let server = service.dns_tls();
+    let output = Command::new("kdig")
+        .args([&format!("@{}", server.ip()), "-p", &server.port().to_string()])
+        .args(["+time=5", "+retry=0", &trusted, "+tls-host=other.example", "live.example.com", "A"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!said.contains("203.0.113.1"), "another name's certificate was taken: {said}");
 }

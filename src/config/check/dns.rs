@@ -47,6 +47,7 @@ const STATIC: [Rtype; 9] = [
 #[derive(Debug)]
 pub(super) struct DnsDraft {
     listen: Option<Spanned<SocketAddr>>,
+    tls_listen: Option<Spanned<SocketAddr>>,
     ttl_s: u32,
     answers: usize,
     responses_per_second: u32,
@@ -64,6 +65,7 @@ struct ZoneDraft {
 
 pub(super) fn read(section: &mut Section<'_>) -> DnsDraft {
     let listen = section.require("listen", socket_address);
+    let tls_listen = section.get("tls_listen", socket_address);
     section.demand("zones");
     let nsid = section.get("nsid", |value| {
         let name = text(value)?;
@@ -74,6 +76,7 @@ pub(super) fn read(section: &mut Section<'_>) -> DnsDraft {
     });
     DnsDraft {
         listen,
+        tls_listen,
         ttl_s: seconds(section, "ttl", TTL_MS, 10),
         answers: section.get_or("answers", 4, integer(1..=8)) as usize,
         responses_per_second: section.get_or("responses_per_second", 1_000, integer(0..=MOST_RESPONSES)),
@@ -183,8 +186,11 @@ fn in_wire_form(record: &Record<impl ToName, impl ComposeRecordData>) -> Result<
     })
 }
 
-/// What concerns zones and domains together.
-pub(super) fn check(draft: &DnsDraft, domains: &[DomainDraft<'_>], report: &Report) {
+/// What concerns zones, domains and the certificate together.
+pub(super) fn check(draft: &DnsDraft, domains: &[DomainDraft<'_>], has_tls: bool, report: &Report) {
+    if let Some(listen) = draft.tls_listen.as_ref().filter(|_| !has_tls) {
+        report.error(&listen.span(), "tls_listen: there is no certificate to show: expected [server.tls]");
+    }
     let apexes = draft.zones.iter().filter_map(|zone| zone.apex.as_ref());
     report_twins(report, apexes.map(|apex| (apex.get_ref(), apex.span())), |apex| {
         format!("apex: there is a zone {} already", quoted(apex))
@@ -221,6 +227,7 @@ impl DnsDraft {
         };
         Some(Dns {
             listen: self.listen?.into_inner(),
+            tls_listen: self.tls_listen.map(Spanned::into_inner),
             ttl_s: self.ttl_s,
             answers: self.answers,
             responses_per_second: self.responses_per_second,

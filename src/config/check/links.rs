@@ -55,7 +55,7 @@ pub(super) fn check(draft: &Draft<'_>, report: &Report) {
         pops.look_up("name", pop.name.as_ref(), report);
     }
     if let Some(dns) = &draft.dns {
-        super::dns::check(dns, &draft.domains, report);
+        super::dns::check(dns, &draft.domains, draft.server.tls.is_some(), report);
     }
 }
 

@@ -30,6 +30,18 @@ fn a_zone_has_an_apex_servers_and_one_entry() {
 }
 
 #[test]
+fn dns_over_tls_needs_a_certificate() {
+    check_text(
+        &format!(
+            "{}{}",
+            File::default().text(),
+            HEAD.replace("[[dns", "tls_listen = \"127.0.0.1:853\"\n[[dns")
+        ),
+        &[("\"127.0.0.1:853\"", "tls_listen: there is no certificate to show: expected [server.tls]")],
+    );
+}
+
+#[test]
 fn times_are_whole_seconds_within_their_ranges() {
     check_dns(
         "[dns.zones.soa]\nnegative_ttl = \"4h\"\nrefresh = \"1500ms\"",
