@@ -19,6 +19,7 @@ pub mod fuzzing;
 mod query;
 mod rate;
 mod reply;
+mod sample;
 mod serve;
 mod tcp;
 mod udp;
@@ -36,6 +37,7 @@ use arc_swap::ArcSwap;
 use self::answer::Asker;
 use self::cookie::Baker;
 use self::rate::{RateLimiter, Sentence};
+use self::sample::Sampler;
 use self::zones::Zones;
 use crate::config;
 use crate::resolver::Resolver;
@@ -51,6 +53,7 @@ pub struct Front {
     settings: ArcSwap<Settings>,
     baker: Baker,
     rates: RateLimiter,
+    sampler: Sampler,
 }
 
 /// What a reload replaces.
@@ -61,6 +64,8 @@ struct Settings {
     /// Most addresses in one.
     answers: usize,
     nsid: Option<Box<str>>,
+    /// Every how many queries one is logged; 0: none.
+    log_one_in: u32,
 }
 
 // === impl Front ===
@@ -77,7 +82,7 @@ impl Front {
     ) -> Self {
         let settings = ArcSwap::from_pointee(Settings::new(config, domains));
         let rates = RateLimiter::new(config.responses_per_second);
-        Self { resolver, telemetry, settings, baker: Baker::new(secret), rates }
+        Self { resolver, telemetry, settings, baker: Baker::new(secret), rates, sampler: Sampler::default() }
     }
 
     /// From now on these zones and domains are answered for.
@@ -99,6 +104,7 @@ impl Front {
             return;
         };
         if let Some(done) = done {
+            self.sampler.saw(self.settings.load().log_one_in, query, asker, &done);
             match done.sentence {
                 Sentence::Send => self.telemetry.dns.replied(transport, done.rcode, done.by_subnet),
                 Sentence::Cut => self.telemetry.dns.limited(true),
@@ -117,6 +123,7 @@ impl Settings {
             ttl_s: config.ttl_s,
             answers: config.answers,
             nsid: config.nsid.clone(),
+            log_one_in: config.log_one_in,
         }
     }
 }

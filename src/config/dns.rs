@@ -16,6 +16,8 @@ pub struct Dns {
     /// Replies a second by UDP to each network (/24, /56) that shows no cookie of ours, 0…1,000,000; 0: no limit;
     /// default 1,000.
     pub responses_per_second: u32,
+    /// Every how many queries one is written to the log, its asker as a network, 0…1,000,000; 0 (default): none.
+    pub log_one_in: u32,
     /// What this server calls itself to who asks (RFC 5001), 1 to 64 characters; `None` (default): it does not say.
     pub nsid: Option<Box<str>>,
     /// At least one.

@@ -6,7 +6,7 @@ use std::process::Command;
 use super::stage::{
     CHICAGO, Edge, LONDON, NEW_YORK, TOKYO, ips, live, resolve, scrape_each, start_scraped_twice,
 };
-use super::support::Service;
+use super::support::{Service, eventually};
 
 /// Two zones, one of which has the domain of the stage in it.
 const ZONES: &str = r#"
@@ -135,6 +135,28 @@ async fn a_flood_from_one_network_leaves_the_others_alone() {
     // 127.0.1.0/24 is another network.
     let said = kdig(service.dns(), &["-b", "127.0.1.1", "www.example.com", "A"]);
     assert!(said.contains("192.0.2.80"), "{said}");
+}
+
+#[tokio::test]
+async fn one_query_in_so_many_is_logged_with_networks_and_no_address() {
+    let edges = Edge::start_each(&[CHICAGO]).await;
+    let config = with_zones(&edges).replace("nsid =", "log_one_in = 2\nnsid =");
+    let service = Service::launch(&config).await;
+    for name in ["a", "b", "c", "d"] {
+        kdig(service.dns(), &[&format!("{name}.example.com"), "A", "+subnet=198.51.100.77/32"]);
+    }
+    let logged =
+        || service.log().lines().filter(|line| line.contains("DNS query")).collect::<Vec<_>>().join("\n");
+    eventually("two of four queries are logged", std::time::Duration::from_secs(10), || async {
+        let logged = logged();
+        if logged.lines().count() == 2 { Ok(()) } else { Err(logged) }
+    })
+    .await;
+    let logged = logged();
+    for part in ["a.example.com", "c.example.com", "127.0.0.0/24", "198.51.100.0/24", "NXDOMAIN"] {
+        assert!(logged.contains(part), "no {part}: {logged}");
+    }
+    assert!(!logged.contains("127.0.0.1") && !logged.contains("198.51.100.77"), "{logged}");
 }
 
 #[tokio::test]

@@ -28,6 +28,8 @@ const SOA_MS: std::ops::RangeInclusive<u64> = 1_000..=2_147_483_647_000;
 const NEGATIVE_MS: std::ops::RangeInclusive<u64> = 0..=10_800_000;
 /// Most replies a second to one network.
 const MOST_RESPONSES: u32 = 1_000_000;
+/// Most queries between two that are written down.
+const MOST_QUERIES: u32 = 1_000_000;
 /// Longest NSID.
 const LONGEST_NSID: usize = 64;
 /// Types that a static record may have. No delegations and no aliases: we answer for all below an apex ourselves.
@@ -51,6 +53,7 @@ pub(super) struct DnsDraft {
     ttl_s: u32,
     answers: usize,
     responses_per_second: u32,
+    log_one_in: u32,
     nsid: Option<Box<str>>,
     zones: Vec<ZoneDraft>,
 }
@@ -80,6 +83,7 @@ pub(super) fn read(section: &mut Section<'_>) -> DnsDraft {
         ttl_s: seconds(section, "ttl", TTL_MS, 10),
         answers: section.get_or("answers", 4, integer(1..=8)) as usize,
         responses_per_second: section.get_or("responses_per_second", 1_000, integer(0..=MOST_RESPONSES)),
+        log_one_in: section.get_or("log_one_in", 0, integer(0..=MOST_QUERIES)),
         nsid: nsid.map(|name| name.into_inner().into()),
         zones: section.tables("zones", read_zone).unwrap_or_default(),
     }
@@ -231,6 +235,7 @@ impl DnsDraft {
             ttl_s: self.ttl_s,
             answers: self.answers,
             responses_per_second: self.responses_per_second,
+            log_one_in: self.log_one_in,
             nsid: self.nsid,
             zones: self.zones.into_iter().filter_map(zone).collect(),
         })
