@@ -17,6 +17,7 @@ PROGRAMS := \
     c++:g++ \
     chromium:chromium \
     curl:curl \
+    kdig:knot-dnsutils \
     node:nodejs \
     npm:npm \
     openssl:openssl \

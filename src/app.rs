@@ -25,6 +25,7 @@ use self::reload::Reloader;
 pub use self::supervisor::{Predecessor, raise_descriptors};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::dns;
 use crate::geo::Locator;
 pub use crate::http::serve::Sockets;
 use crate::http::tls::{Certificate, Tls};
@@ -56,6 +57,7 @@ pub struct Running {
     cancel: CancellationToken,
     tasks: TaskTracker,
     workers: http::serve::Workers,
+    dns: Option<dns::Server>,
     keeper: Option<Arc<Keeper>>,
 }
 
@@ -103,8 +105,9 @@ pub async fn start(config: Config, file: Option<&Path>, sockets: &Sockets) -> an
     front.guard_ops(plan::ops_token(&config)?);
     front.sign_by(plan::signers(&config)?);
     let tls = plan::certificate(&config)?.map(|certificate| tls(&certificate, &core)).transpose()?;
+    let names = plan::dns_front(&config, &core)?;
     if let Some(file) = file {
-        let reloader = Reloader::new(file, &config, &core, &front, tls.as_ref());
+        let reloader = Reloader::new(file, &config, &core, &front, (tls.as_ref(), names.as_ref()));
         core.reload_on_demand(Arc::new(reloader), &front)?;
     }
     let ops = http::serve::bind_ops(server, sockets)
@@ -115,10 +118,22 @@ pub async fn start(config: Config, file: Option<&Path>, sockets: &Sockets) -> an
     core.tasks.spawn(http::feed(Arc::clone(&front), core.cancel.clone()));
     let workers = http::serve::workers(server, tls.as_ref(), sockets, &front, &core.cancel)
         .context("cannot listen for players")?;
+    let dns = names.zip(config.dns.as_ref()).map(|(front, dns)| {
+        let secure = dns.tls_listen.zip(tls.as_ref()).map(|(address, tls)| (address, tls.speaking(b"dot")));
+        let listen = dns::Listen { plain: dns.listen, secure, takes_over: sockets.takes_over() };
+        dns::serve(listen, &front, &core.tasks, &core.cancel).context("dns")
+    });
+    let dns = dns.transpose()?;
     let (player_addr, secure_addr) = (workers.address(), workers.secure_address());
     match secure_addr {
         None => tracing::info!(player = %player_addr, admin = %admin_addr, "listening"),
         Some(tls) => tracing::info!(player = %player_addr, admin = %admin_addr, %tls, "listening"),
+    }
+    if let Some(dns) = &dns {
+        match dns.secure_address() {
+            None => tracing::info!(dns = %dns.address(), "listening"),
+            Some(secure) => tracing::info!(dns = %dns.address(), dns_tls = %secure, "listening"),
+        }
     }
     if !config.scheduler.booking {
         tracing::warn!("scheduler.booking is off: between two scrapes everybody is sent to the same node");
@@ -132,6 +147,7 @@ pub async fn start(config: Config, file: Option<&Path>, sockets: &Sockets) -> an
         cancel: core.cancel,
         tasks: core.tasks,
         workers,
+        dns,
         keeper: core.keeper,
     })
 }
@@ -407,7 +423,13 @@ impl Running {
             tracing::warn!("requests were still under way when the service stopped");
         }
         let workers = self.workers;
-        let joined = tokio::task::spawn_blocking(move || workers.join());
+        let dns = self.dns;
+        let joined = tokio::task::spawn_blocking(move || {
+            workers.join();
+            if let Some(dns) = dns {
+                dns.join();
+            }
+        });
         if tokio::time::timeout(DRAIN, joined).await.is_err() {
             tracing::warn!("player requests were still under way when the service stopped");
         }

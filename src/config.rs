@@ -10,6 +10,7 @@
 
 mod check;
 mod credentials;
+mod dns;
 mod error;
 mod networks;
 mod raw;
@@ -34,6 +35,7 @@ use crate::schedule::policy::PolicyKind;
 use crate::schedule::thresholds::Thresholds;
 
 pub use self::credentials::{Authorization, ClientFiles, Credentials, ExporterTls, Host, KeyFile, Scope};
+pub use self::dns::{Dns, DnsRecord, DnsSoa, DnsZone};
 pub use self::error::{ConfigError, ConfigErrors};
 pub use self::networks::{Networks, literal_address};
 use self::report::Report;
@@ -61,6 +63,8 @@ pub struct Config {
     pub nodes: Vec<Node>,
     /// Domains, in the order of the file.
     pub domains: Vec<Domain>,
+    /// `[dns]`; `None` (default): no DNS is spoken.
+    pub dns: Option<Dns>,
 }
 
 /// `[server]`

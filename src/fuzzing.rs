@@ -12,6 +12,7 @@ mod tests;
 
 pub use self::configuration::configuration;
 pub use self::pages::{exposition, pages, streams};
+pub use crate::dns::fuzzing::dns_query;
 pub use crate::geo::fuzzing::mmdb;
 pub use crate::http::fuzzing::{client_address, ops_token, resolve_query, rtt_body, signature};
 pub use crate::resolver::fuzzing::report_token;
@@ -23,6 +24,7 @@ pub type Target = fn(&[u8]);
 pub static TARGETS: &[(&str, Target)] = &[
     ("client_address", client_address),
     ("configuration", configuration),
+    ("dns_query", dns_query),
     ("exposition", exposition),
     ("mmdb", mmdb),
     ("ops_token", ops_token),

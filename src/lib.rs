@@ -1,7 +1,7 @@
 //! Nearcast: an HTTP-DNS scheduler for live-streaming fleets.
 //!
 //! The modules in reading order. **Fronts ask, the core decides, feeders tell it what is true**:
-//! [`schedule`] is the pure core; [`resolver`] is the one door to it; [`http`] asks through that door;
+//! [`schedule`] is the pure core; [`resolver`] is the one door to it; [`http`] and [`dns`] ask through that door;
 //! [`geo`] and [`scrape`] tell where clients are and how nodes fare; [`app`] joins them.
 //! `ARCHITECTURE.md` has the map and the invariants, `tests/architecture.rs` checks who may import whom.
 
@@ -10,6 +10,7 @@ pub mod cli;
 pub mod app;
 pub mod config;
 
+pub mod dns;
 pub mod http;
 
 pub mod resolver;

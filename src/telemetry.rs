@@ -8,6 +8,7 @@
 
 pub mod answers;
 mod classic;
+mod dns;
 mod fleet;
 mod flood;
 mod logs;
@@ -23,6 +24,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 pub use self::answers::{Answers, Refused};
+pub use self::dns::{DnsReplies, DnsTransport};
 pub use self::fleet::Present;
 pub use self::flood::Lid;
 pub use self::logs::init_logs;
@@ -39,6 +41,8 @@ const PREFIX: &str = "nearcast";
 pub struct Telemetry {
     /// What the resolve path counts.
     pub answers: Arc<Answers>,
+    /// What the DNS front counts.
+    pub dns: Arc<DnsReplies>,
     scrapes: Scrapes,
     problems: ByLabel<Counter>,
     connections: ByLabel<Gauge>,
@@ -78,6 +82,8 @@ impl Telemetry {
         let mut registry = Registry::with_prefix(PREFIX);
         let answers = Arc::new(Answers::default());
         registry.register_collector(Box::new(Arc::clone(&answers)));
+        let dns = Arc::new(DnsReplies::default());
+        registry.register_collector(Box::new(Arc::clone(&dns)));
 
         let problems = ByLabel::default();
         registry.register("http_problems", "Error answers by problem code, both sides", problems.clone());
@@ -131,6 +137,7 @@ impl Telemetry {
         let scrapes = Scrapes::register(&mut registry);
         Self {
             answers,
+            dns,
             scrapes,
             problems,
             connections,

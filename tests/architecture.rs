@@ -382,6 +382,10 @@ fn fronts_and_feeders_meet_only_in_the_state() {
             &[&format!("`{feeder}` may not import `crate::http`")],
         );
     }
+    check("src/dns/answer.rs", "use crate::resolver::Question;\nuse crate::telemetry::DnsTransport;", &[]);
+    check("src/dns.rs", "use crate::geo::Located;", &["`dns` may not import `crate::geo`"]);
+    check("src/dns.rs", "use crate::http::tls::Tls;", &["`dns` may not import `crate::http`"]);
+    check("src/http.rs", "use crate::dns::Front;", &["`http` may not import `crate::dns`"]);
     check("src/scrape/page.rs", "use crate::geo::Located;", &["`scrape` may not import `crate::geo`"]);
     check("src/geo.rs", "use crate::resolver::Question;", &["`geo` may not import `crate::resolver`"]);
     check("src/resolver.rs", "use crate::geo::Located;\nuse crate::scrape::Scraper;", &["`crate::scrape`"]);

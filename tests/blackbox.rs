@@ -17,6 +17,8 @@ mod config_cli;
 mod credentials;
 #[path = "blackbox/crowd.rs"]
 mod crowd;
+#[path = "blackbox/dns.rs"]
+mod dns;
 #[path = "blackbox/explain.rs"]
 mod explain;
 #[path = "blackbox/geoip.rs"]

@@ -2,10 +2,14 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use anyhow::Context;
+use ring::rand::{SecureRandom as _, SystemRandom};
 
+use super::Core;
 use crate::config::Config;
+use crate::dns::{self, CookieSecret};
 use crate::geo::{Located, Precision};
 use crate::http::access::OpsToken;
 use crate::http::sign::{Signer, Signers, SigningKey};
@@ -109,6 +113,18 @@ pub(super) fn signers(config: &Config) -> anyhow::Result<Signers> {
         Ok(Signer::new(keys, domain.require_signature).map(|signer| (domain.name.clone(), signer)))
     };
     config.domains.iter().filter_map(|domain| signer(domain).transpose()).collect()
+}
+
+/// The DNS front of a configuration; `None`: it has none.
+pub(super) fn dns_front(config: &Config, core: &Core) -> anyhow::Result<Option<Arc<dns::Front>>> {
+    let Some(settings) = &config.dns else { return Ok(None) };
+    let (resolver, telemetry) = (Arc::clone(&core.resolver), Arc::clone(&core.telemetry));
+    let mut secret = [0; 16];
+    SystemRandom::new()
+        .fill(&mut secret)
+        .map_err(|_| anyhow::anyhow!("no random numbers for DNS cookies"))?;
+    let secret = CookieSecret(secret);
+    Ok(Some(Arc::new(dns::Front::new(resolver, telemetry, secret, settings, &config.domains))))
 }
 
 /// The certificate of a configuration's `[server.tls]`; `None`: there is none.

@@ -10,6 +10,7 @@
 //! databases and decided on the old fleet; that lasts for microseconds.
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use tokio::sync::Mutex;
 use super::{Core, plan};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigErrors, Credentials, Server};
+use crate::dns;
 use crate::http::Front;
 use crate::http::reload::{Mistake, NotReloaded, Reloaded};
 use crate::http::tls::Tls;
@@ -55,6 +57,7 @@ pub(super) struct Reloader {
 struct Fixed {
     server: Server,
     state_file: Option<PathBuf>,
+    dns: Option<(SocketAddr, Option<SocketAddr>)>,
 }
 
 /// Where clients are, who there is, and who is scraped how: these have to agree, so they are one part.
@@ -72,6 +75,11 @@ struct Shown {
     clock: Clock,
 }
 
+/// What DNS answers for; `front` is `None` where the service was started without.
+struct Names {
+    front: Option<Arc<dns::Front>>,
+}
+
 /// Keys, whom we trust, and how much everybody may ask.
 struct Trust {
     resolver: Arc<crate::resolver::Resolver>,
@@ -87,7 +95,7 @@ impl Reloader {
         config: &Config,
         core: &Core,
         front: &Arc<Front>,
-        tls: Option<&Tls>,
+        (tls, dns): (Option<&Tls>, Option<&Arc<dns::Front>>),
     ) -> Self {
         let fleet = Fleet {
             locator: Arc::clone(&core.locator),
@@ -96,11 +104,17 @@ impl Reloader {
             telemetry: Arc::clone(&core.telemetry),
         };
         let trust = Trust { resolver: Arc::clone(&core.resolver), front: Arc::clone(front) };
+        let names = Names { front: dns.cloned() };
         let telemetry = Arc::clone(&core.telemetry);
         let shown = Shown { tls: tls.cloned(), telemetry, clock: core.clock.clone() };
         Self {
             path: path.to_owned(),
-            parts: Arc::new([Box::new(fleet) as Box<dyn Reloadable>, Box::new(trust), Box::new(shown)]),
+            parts: Arc::new([
+                Box::new(fleet) as Box<dyn Reloadable>,
+                Box::new(trust),
+                Box::new(shown),
+                Box::new(names),
+            ]),
             started: Fixed::of(config),
             clock: core.clock.clone(),
             state: Arc::clone(&core.state),
@@ -181,7 +195,11 @@ fn files(path: &Path, config: &Config) -> Vec<PathBuf> {
 
 impl Fixed {
     fn of(config: &Config) -> Self {
-        Self { server: config.server.clone(), state_file: config.scheduler.state_file.clone() }
+        Self {
+            server: config.server.clone(),
+            state_file: config.scheduler.state_file.clone(),
+            dns: config.dns.as_ref().map(|dns| (dns.listen, dns.tls_listen)),
+        }
     }
 
     /// The keys of those that `next` has otherwise.
@@ -193,6 +211,7 @@ impl Fixed {
             ("server.admin_listen", self.server.admin_listen != next.server.admin_listen),
             ("server.tls", tls(self) != tls(next)),
             ("server.workers", self.server.workers != next.server.workers),
+            ("dns.listen", self.dns != next.dns),
             ("scheduler.state_file", self.state_file != next.state_file),
         ];
         changed.into_iter().filter_map(|(key, changed)| changed.then_some(key)).collect()
@@ -268,6 +287,16 @@ impl Reloadable for Trust {
             front.sign_by(signers);
             front.limit(limits);
         }))
+    }
+}
+
+// === impl Names ===
+
+impl Reloadable for Names {
+    fn prepare(&self, next: &Config) -> anyhow::Result<Swap> {
+        let Some((front, dns)) = self.front.clone().zip(next.dns.clone()) else { return Ok(Box::new(|| {})) };
+        let domains = next.domains.clone();
+        Ok(Box::new(move || front.adopt(&dns, &domains)))
     }
 }
 

@@ -4,6 +4,7 @@
 //! The configuration made of it counts only if nothing at all was reported.
 
 mod credentials;
+mod dns;
 mod domains;
 mod geoip;
 mod limits;
@@ -24,6 +25,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::DeTable;
 
+use self::dns::DnsDraft;
 use self::domains::DomainDraft;
 use self::geoip::GeoipDraft;
 use self::nodes::NodeDraft;
@@ -52,6 +54,7 @@ struct Draft<'a> {
     pools: Vec<PoolDraft<'a>>,
     nodes: Vec<NodeDraft<'a>>,
     domains: Vec<DomainDraft<'a>>,
+    dns: Option<DnsDraft>,
 }
 
 /// Reads and checks the whole file. What is wrong goes to `report`; the result counts only if nothing did.
@@ -68,6 +71,7 @@ pub(super) fn config(table: &DeTable<'_>, folder: &Path, report: &Report) -> Con
         pools: at_least_one(file, "pools", pools::read),
         nodes: at_least_one(file, "nodes", nodes::read),
         domains: at_least_one(file, "domains", |section| domains::read(section, folder)),
+        dns: file.table_if_any("dns", dns::read).map(Spanned::into_inner),
     });
     links::check(&draft, report);
     draft.into_config()
@@ -149,6 +153,7 @@ impl Draft<'_> {
             scheduler: self.scheduler,
             pools,
             domains: self.domains.into_iter().filter_map(DomainDraft::into_domain).collect(),
+            dns: self.dns.and_then(DnsDraft::into_dns),
         }
     }
 }

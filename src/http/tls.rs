@@ -64,6 +64,14 @@ impl Tls {
         self.shown.0.store(Arc::clone(&certificate.key));
     }
 
+    /// An acceptor that shows the same certificate, replaced with it, for another protocol: its name in ALPN.
+    #[must_use]
+    pub fn speaking(&self, protocol: &[u8]) -> TlsAcceptor {
+        let mut config = (**self.acceptor.config()).clone();
+        config.alpn_protocols = vec![protocol.to_vec()];
+        TlsAcceptor::from(Arc::new(config))
+    }
+
     pub(super) fn acceptor(&self) -> &TlsAcceptor {
         &self.acceptor
     }

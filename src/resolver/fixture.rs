@@ -1,23 +1,17 @@
 //! Small real fleets for the tests of the fronts.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::{Family, Question, Resolver, Why};
-use crate::clock::Clock;
 use crate::config::{Config, GeoOverride, Geoip};
-use crate::geo::Locator;
 use crate::schedule::Moment;
-use crate::schedule::fleet::{DomainSpec, Fleet, PoolSpec};
 use crate::schedule::isp;
 use crate::schedule::reading::{
     HostReading, MediaReading, ProbeFailure, ProcessCpu, ProcessReading, Reading, Timing,
 };
 use crate::schedule::terms::TermSettings;
-use crate::schedule::uplink::{Uplink, UplinkSpec};
-use crate::schedule::watch::WatchSettings;
-use crate::state::{Live, Observer, Plan, State};
+use crate::state::{Observer, State};
 
 const UNMEASURED: &str = r#"
 pools = [{ name = "edges" }]
@@ -151,35 +145,7 @@ impl Resolver {
     }
 
     fn over(config: Config, terms: TermSettings, booking: bool) -> (Self, Arc<State>) {
-        let pools = config.pools.iter();
-        let pools: Vec<PoolSpec> = pools
-            .map(|pool| PoolSpec { name: pool.name.clone(), on_overload: pool.on_overload.clone() })
-            .collect();
-        let domains = config.domains.iter().map(|domain| DomainSpec {
-            name: domain.name.clone(),
-            pool: domain.pool.clone(),
-            policy: domain.policy,
-        });
-        let domains: Vec<DomainSpec> = domains.collect();
-        let mut fleet = Fleet::build(config.nodes, &pools, &domains).unwrap();
-        if terms != TermSettings::default() {
-            let uplink = Uplink { mbps: 40_000.0, limit: 0.8 };
-            fleet = fleet.with_uplinks(&[UplinkSpec { pop: "shanghai".into(), uplink }]);
-        }
-        let plan = Plan {
-            watch: WatchSettings { interval_ms: 10_000, assumed_mbps: 1_000.0 },
-            default_kbps: 3_000,
-            ttl_s: (5, 60),
-            replicas: None,
-            congestion_km: 10.0,
-            affinity_km: 40.0,
-            terms,
-            booking,
-        };
-        let clock = Clock::system();
-        let (state, _) = State::new(Live::new(fleet, plan, clock.now()), clock);
-        let locator = Locator::open(&config.geoip, &HashMap::new()).unwrap();
-        (Self::new(Arc::clone(&state), Arc::new(locator), 7), state)
+        super::fuzzing::over(config, terms, booking).unwrap()
     }
 }
 

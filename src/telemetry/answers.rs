@@ -203,7 +203,7 @@ impl Duration {
     }
 }
 
-fn counter<const N: usize>(
+pub(super) fn counter<const N: usize>(
     family: &mut MetricEncoder<'_>,
     labels: &[(&str, &str); N],
     value: &AtomicU64,

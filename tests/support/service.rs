@@ -107,6 +107,18 @@ impl Service {
         log.iter().find_map(|line| field(line, "tls=")).unwrap()
     }
 
+    /// Where it answers DNS.
+    pub(crate) fn dns(&self) -> SocketAddr {
+        let log = self.log.lock().unwrap();
+        log.iter().find_map(|line| field(line, "dns=")).unwrap()
+    }
+
+    /// Where it answers DNS by TLS.
+    pub(crate) fn dns_tls(&self) -> SocketAddr {
+        let log = self.log.lock().unwrap();
+        log.iter().find_map(|line| field(line, "dns_tls=")).unwrap()
+    }
+
     /// The address of a path on the player side.
     pub(crate) fn player_url(&self, path: &str) -> String {
         format!("http://{}{path}", self.player)

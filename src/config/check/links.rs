@@ -54,6 +54,9 @@ pub(super) fn check(draft: &Draft<'_>, report: &Report) {
     for pop in &draft.pops {
         pops.look_up("name", pop.name.as_ref(), report);
     }
+    if let Some(dns) = &draft.dns {
+        super::dns::check(dns, &draft.domains, draft.server.tls.is_some(), report);
+    }
 }
 
 fn check_unique(draft: &Draft<'_>, report: &Report) {

@@ -1,6 +1,7 @@
 //! Every kind of mistake, as (offending text, message).
 
 mod credentials;
+mod dns;
 mod relations;
 mod values;
 

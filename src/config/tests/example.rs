@@ -40,8 +40,17 @@ fn commented_defaults_of_the_example_are_the_defaults_of_the_code() {
 fn example_shows_every_key() {
     let full = uncommented();
     let mut shown = 0;
-    let headers =
-        ["[server]", "[server.tls]", "[limits]", "[geoip]", "[scrape]", "[thresholds]", "[scheduler]"];
+    let headers = [
+        "[server]",
+        "[server.tls]",
+        "[limits]",
+        "[geoip]",
+        "[scrape]",
+        "[thresholds]",
+        "[scheduler]",
+        "[dns]",
+        "[dns.zones.soa]",
+    ];
     let arrays = [
         "[[geoip.overrides]]",
         "[[scrape.credentials]]",
@@ -49,6 +58,7 @@ fn example_shows_every_key() {
         "[[pools]]",
         "[[nodes]]",
         "[[domains]]",
+        "[[dns.zones]]",
     ];
     for header in headers.into_iter().chain(arrays) {
         let text = full.replacen(header, &format!("{header}\nzzzzzzzz = 1"), 1);

@@ -46,6 +46,12 @@ impl Sockets {
         Self { takes_over: true, ..self }
     }
 
+    /// Whether ports are shared with a process that is to be relieved.
+    #[must_use]
+    pub fn takes_over(&self) -> bool {
+        self.takes_over
+    }
+
     /// `count` listeners on one address, all on the same port if that is 0. The kernel spreads connections over them.
     ///
     /// # Errors

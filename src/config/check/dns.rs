@@ -1,0 +1,243 @@
+//! `[dns]`: zones, and their static records as lines of a master file.
+//!
+//! A record is one line of RFC 1035 §5 (`www 300 A 192.0.2.1`), read by the same crate that reads queries, so every type
+//! and escape of the standard is understood; names that do not end in a dot are below the apex.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use domain::base::Record;
+use domain::base::iana::{Class, Rtype};
+use domain::base::name::{Name, ToLabelIter as _, ToName};
+use domain::base::rdata::ComposeRecordData;
+use domain::zonefile::inplace::{Entry, Zonefile};
+use toml::Spanned;
+
+use super::DomainDraft;
+use super::report_twins;
+use crate::config::raw::Section;
+use crate::config::report::{Report, quoted};
+use crate::config::values::{domain_name, duration, integer, socket_address, string, text};
+use crate::config::{Dns, DnsRecord, DnsSoa, DnsZone};
+
+/// TTLs of dynamic answers, ms: whole seconds are checked apart.
+const TTL_MS: std::ops::RangeInclusive<u64> = 1_000..=3_600_000;
+/// Times in a SOA, ms: what 31 bits of seconds hold.
+const SOA_MS: std::ops::RangeInclusive<u64> = 1_000..=2_147_483_647_000;
+/// Negative TTLs, ms: three hours at most, as RFC 2308 §5 suggests.
+const NEGATIVE_MS: std::ops::RangeInclusive<u64> = 0..=10_800_000;
+/// Most replies a second to one network.
+const MOST_RESPONSES: u32 = 1_000_000;
+/// Most queries between two that are written down.
+const MOST_QUERIES: u32 = 1_000_000;
+/// Longest NSID.
+const LONGEST_NSID: usize = 64;
+/// Types that a static record may have. No delegations and no aliases: we answer for all below an apex ourselves.
+const STATIC: [Rtype; 9] = [
+    Rtype::A,
+    Rtype::AAAA,
+    Rtype::TXT,
+    Rtype::CAA,
+    Rtype::SRV,
+    Rtype::HTTPS,
+    Rtype::SVCB,
+    Rtype::MX,
+    Rtype::TLSA,
+];
+
+/// `[dns]` as read.
+#[derive(Debug)]
+pub(super) struct DnsDraft {
+    listen: Option<Spanned<SocketAddr>>,
+    tls_listen: Option<Spanned<SocketAddr>>,
+    ttl_s: u32,
+    answers: usize,
+    responses_per_second: u32,
+    log_one_in: u32,
+    nsid: Option<Box<str>>,
+    zones: Vec<ZoneDraft>,
+}
+
+#[derive(Debug)]
+struct ZoneDraft {
+    apex: Option<Spanned<String>>,
+    ns: Vec<Box<str>>,
+    soa: DnsSoa,
+    records: Vec<Spanned<DnsRecord>>,
+}
+
+pub(super) fn read(section: &mut Section<'_>) -> DnsDraft {
+    let listen = section.require("listen", socket_address);
+    let tls_listen = section.get("tls_listen", socket_address);
+    section.demand("zones");
+    let nsid = section.get("nsid", |value| {
+        let name = text(value)?;
+        match name.len() <= LONGEST_NSID && name.is_ascii() {
+            true => Ok(name),
+            false => Err(format!("expected up to {LONGEST_NSID} ASCII characters")),
+        }
+    });
+    DnsDraft {
+        listen,
+        tls_listen,
+        ttl_s: seconds(section, "ttl", TTL_MS, 10),
+        answers: section.get_or("answers", 4, integer(1..=8)) as usize,
+        responses_per_second: section.get_or("responses_per_second", 1_000, integer(0..=MOST_RESPONSES)),
+        log_one_in: section.get_or("log_one_in", 0, integer(0..=MOST_QUERIES)),
+        nsid: nsid.map(|name| name.into_inner().into()),
+        zones: section.tables("zones", read_zone).unwrap_or_default(),
+    }
+}
+
+fn read_zone(section: &mut Section<'_>) -> ZoneDraft {
+    let apex = section.require("apex", domain_name);
+    section.demand("ns");
+    let ns = section.list("ns", domain_name).map(Spanned::into_inner).unwrap_or_default();
+    let hostmaster = format!("hostmaster.{}", apex.as_ref().map_or("invalid", |apex| apex.get_ref()));
+    let soa = section.table_if_any("soa", |section| read_soa(Some(section), &hostmaster));
+    let origin = apex.as_ref().map(|apex| apex.get_ref().clone()).unwrap_or_default();
+    let records = section.list("records", |value| {
+        let line = string(value)?;
+        record(line, &origin).map_err(|why| format!("{} {why}", quoted(line)))
+    });
+    ZoneDraft {
+        ns: ns.into_iter().map(|name| name.into_inner().into()).collect(),
+        soa: soa.map_or_else(|| read_soa(None, &hostmaster), Spanned::into_inner),
+        // Without an apex nothing can be said of what is below it.
+        records: match &apex {
+            Some(_) => records.map(Spanned::into_inner).unwrap_or_default(),
+            None => Vec::new(),
+        },
+        apex,
+    }
+}
+
+fn read_soa(section: Option<&mut Section<'_>>, hostmaster: &str) -> DnsSoa {
+    let default = DnsSoa {
+        mailbox: hostmaster.into(),
+        serial: 1,
+        refresh_s: 7_200,
+        retry_s: 900,
+        expire_s: 1_209_600,
+        negative_ttl_s: 30,
+    };
+    let Some(section) = section else { return default };
+    DnsSoa {
+        mailbox: section.get("mailbox", domain_name).map_or(default.mailbox, |name| name.into_inner().into()),
+        serial: section.get_or("serial", default.serial, integer(0..=u32::MAX)),
+        refresh_s: seconds(section, "refresh", SOA_MS, default.refresh_s),
+        retry_s: seconds(section, "retry", SOA_MS, default.retry_s),
+        expire_s: seconds(section, "expire", SOA_MS, default.expire_s),
+        negative_ttl_s: seconds(section, "negative_ttl", NEGATIVE_MS, default.negative_ttl_s),
+    }
+}
+
+/// A duration in whole seconds, because the DNS knows no others.
+fn seconds(
+    section: &mut Section<'_>,
+    key: &'static str,
+    range: std::ops::RangeInclusive<u64>,
+    default: u32,
+) -> u32 {
+    let read = section.get(key, |value| {
+        let ms = duration(range)(value)?;
+        match ms % 1_000 {
+            0 => u32::try_from(ms / 1_000).map_err(|_| "is too long".to_owned()),
+            _ => Err("expected whole seconds".to_owned()),
+        }
+    });
+    read.map_or(default, Spanned::into_inner)
+}
+
+/// One line of a master file.
+fn record(line: &str, origin: &str) -> Result<DnsRecord, String> {
+    let apex: Name<Bytes> =
+        format!("{origin}.").parse().map_err(|_| "has no apex to start from".to_owned())?;
+    let mut file = Zonefile::new();
+    file.set_origin(apex.clone());
+    file.set_default_class(Class::IN);
+    file.extend_from_slice(line.as_bytes());
+    file.extend_from_slice(b"\n");
+    let not_a_record = |why: &dyn std::fmt::Display| format!("is not a record: {why}");
+    let entry = file.next_entry().map_err(|why| not_a_record(&why))?;
+    let Some(Entry::Record(record)) = entry else { return Err(not_a_record(&"expected NAME TTL TYPE DATA")) };
+    if file.next_entry().map_err(|why| not_a_record(&why))?.is_some() {
+        return Err("is more than one record".to_owned());
+    }
+    if record.class() != Class::IN {
+        return Err("is not of class IN".to_owned());
+    }
+    if !STATIC.contains(&record.rtype()) {
+        let types: Vec<String> = STATIC.iter().map(ToString::to_string).collect();
+        return Err(format!("has type {}: expected one of {}", record.rtype(), types.join(", ")));
+    }
+    if !record.owner().ends_with(&apex) {
+        return Err(format!("is not below {origin}"));
+    }
+    in_wire_form(&record)
+}
+
+fn in_wire_form(record: &Record<impl ToName, impl ComposeRecordData>) -> Result<DnsRecord, String> {
+    let mut data = Vec::new();
+    if record.data().compose_rdata(&mut data).is_err() || data.len() > usize::from(u16::MAX) {
+        return Err("is too long".to_owned());
+    }
+    Ok(DnsRecord {
+        owner: record.owner().to_vec().as_slice().to_ascii_lowercase().into(),
+        kind: record.rtype().to_int(),
+        ttl_s: record.ttl().as_secs(),
+        data: data.into(),
+    })
+}
+
+/// What concerns zones, domains and the certificate together.
+pub(super) fn check(draft: &DnsDraft, domains: &[DomainDraft<'_>], has_tls: bool, report: &Report) {
+    if let Some(listen) = draft.tls_listen.as_ref().filter(|_| !has_tls) {
+        report.error(&listen.span(), "tls_listen: there is no certificate to show: expected [server.tls]");
+    }
+    let apexes = draft.zones.iter().filter_map(|zone| zone.apex.as_ref());
+    report_twins(report, apexes.map(|apex| (apex.get_ref(), apex.span())), |apex| {
+        format!("apex: there is a zone {} already", quoted(apex))
+    });
+    for record in draft.zones.iter().flat_map(|zone| &zone.records) {
+        let kind = Rtype::from_int(record.get_ref().kind);
+        if !matches!(kind, Rtype::A | Rtype::AAAA) {
+            continue;
+        }
+        let names = domains.iter().filter_map(|domain| domain.name.as_ref());
+        let owner = |name: &&Spanned<String>| {
+            let name: Result<Name<Bytes>, _> = format!("{}.", name.get_ref()).parse();
+            name.is_ok_and(|name| name.as_slice() == &*record.get_ref().owner)
+        };
+        if let Some(domain) = names.clone().find(owner) {
+            let message = format!("records: the {kind} records of this name are those of the nodes");
+            report.clash(&record.span(), message, (&domain.span(), "the domain"));
+        }
+    }
+}
+
+// === impl DnsDraft ===
+
+impl DnsDraft {
+    /// All of it; `None` if it lacks what was reported.
+    pub(super) fn into_dns(self) -> Option<Dns> {
+        let zone = |zone: ZoneDraft| {
+            Some(DnsZone {
+                apex: zone.apex?.into_inner().into(),
+                ns: zone.ns,
+                soa: zone.soa,
+                records: zone.records.into_iter().map(Spanned::into_inner).collect(),
+            })
+        };
+        Some(Dns {
+            listen: self.listen?.into_inner(),
+            tls_listen: self.tls_listen.map(Spanned::into_inner),
+            ttl_s: self.ttl_s,
+            answers: self.answers,
+            responses_per_second: self.responses_per_second,
+            log_one_in: self.log_one_in,
+            nsid: self.nsid,
+            zones: self.zones.into_iter().filter_map(zone).collect(),
+        })
+    }
+}

@@ -1,0 +1,84 @@
+//! `[dns]`: zones and their records.
+
+use super::*;
+
+const HEAD: &str =
+    "[dns]\nlisten = \"127.0.0.1:53\"\n[[dns.zones]]\napex = \"example.com\"\nns = [\"ns1.example.net\"]\n";
+
+#[track_caller]
+fn check_dns(more: &str, expected: &[(&str, &str)]) {
+    check_text(&format!("{}{HEAD}{more}", File::default().text()), expected);
+}
+
+#[test]
+fn a_zone_has_an_apex_servers_and_one_entry() {
+    check_top(
+        "[dns]",
+        &[("[dns]", "missing key `listen` in `dns`"), ("[dns]", "missing key `zones` in `dns`")],
+    );
+    check_top(
+        "[dns]\nlisten = \"127.0.0.1:53\"\n[[dns.zones]]",
+        &[
+            ("[[dns.zones]]", "missing key `apex` in [[zones]]"),
+            ("[[dns.zones]]", "missing key `ns` in [[zones]]"),
+        ],
+    );
+    check_dns(
+        "[[dns.zones]]\napex = \"Example.com.\"\nns = [\"ns1.example.net\"]",
+        &[("\"Example.com.\"", "apex: there is a zone `example.com` already")],
+    );
+}
+
+#[test]
+fn dns_over_tls_needs_a_certificate() {
+    check_text(
+        &format!(
+            "{}{}",
+            File::default().text(),
+            HEAD.replace("[[dns", "tls_listen = \"127.0.0.1:853\"\n[[dns")
+        ),
+        &[("\"127.0.0.1:853\"", "tls_listen: there is no certificate to show: expected [server.tls]")],
+    );
+}
+
+#[test]
+fn times_are_whole_seconds_within_their_ranges() {
+    check_dns(
+        "[dns.zones.soa]\nnegative_ttl = \"4h\"\nrefresh = \"1500ms\"",
+        &[
+            ("\"4h\"", "negative_ttl: 4h is out of range: expected 0ms to 3h"),
+            ("\"1500ms\"", "refresh: expected whole seconds"),
+        ],
+    );
+}
+
+#[test]
+fn records_are_lines_of_a_master_file_below_the_apex() {
+    for (line, why) in [
+        ("www 60 A 192.0.2", "is not a record: "),
+        ("www 60", "is not a record: "),
+        ("www.example.org. 60 A 192.0.2.1", "is not below example.com"),
+        (
+            "www 60 CNAME live",
+            "has type CNAME: expected one of A, AAAA, TXT, CAA, SRV, HTTPS, SVCB, MX, TLSA",
+        ),
+        ("live 60 A 192.0.2.1", "records: the A records of this name are those of the nodes"),
+    ] {
+        let text = format!("{}{HEAD}records = [\"{line}\"]", File::default().text());
+        let errors = Config::parse(&text, "nearcast.toml").unwrap_err();
+        let [error] = errors.errors() else { panic!("{line}: {errors}") };
+        assert!(error.message.contains(why), "{line}: {}", error.message);
+        assert_eq!(error.text, format!("\"{line}\""));
+    }
+    for line in ["www 60 A 192.0.2.1", "@ TXT x", "LIVE 60 TXT x", "_rtmp._tcp.live 5 SRV 0 0 1935 live"] {
+        parse(&format!("{}{HEAD}records = [\"{line}\"]", File::default().text()));
+    }
+}
+
+#[test]
+fn a_file_without_dns_speaks_none() {
+    assert_eq!(File::default().read().dns, None);
+    let dns = parse(&format!("{}{HEAD}", File::default().text())).dns.unwrap();
+    assert_eq!((dns.ttl_s, dns.answers, dns.responses_per_second, dns.log_one_in), (10, 4, 1_000, 0));
+    assert_eq!(&*dns.zones[0].soa.mailbox, "hostmaster.example.com");
+}

@@ -1,0 +1,129 @@
+//! The DNS front: authoritative answers over UDP, TCP and TLS from the same decisions as HTTP.
+//!
+//! *What it decides*: nothing. A query for a configured domain becomes a `Question`, the resolver's answer becomes A or
+//! AAAA records; everything else in a zone is static and prepared at start (`dns/zones`). One function,
+//! `Front::answer`, turns the octets of a query into those of its reply, so that all transports say the same.
+//!
+//! *Promise*: DNS's is weaker than HTTP's, because a resolver keeps an answer for all of its clients. So lifetimes are
+//! bounded by `dns.ttl`, and answers name several nodes. An answer is booked as one viewer; how many really come behind
+//! it is what κ learns. Resolvers are not told apart by size.
+//!
+//! *Limits*: no recursion, no zone transfer, no DNSSEC, no update. Every query costs a bounded amount of work: one
+//! question, no name pointers, two additional records at most.
+
+mod answer;
+mod cookie;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
+mod query;
+mod rate;
+mod reply;
+mod sample;
+mod serve;
+mod tcp;
+mod udp;
+mod zones;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use self::answer::Asker;
+use self::cookie::Baker;
+use self::rate::{RateLimiter, Sentence};
+use self::sample::Sampler;
+use self::zones::Zones;
+use crate::config;
+use crate::resolver::Resolver;
+use crate::telemetry::{DnsTransport, Telemetry};
+
+pub use self::cookie::CookieSecret;
+pub use self::serve::{Listen, Server, serve};
+
+/// Everything an answer needs. One per process, shared by all threads.
+pub struct Front {
+    resolver: Arc<Resolver>,
+    telemetry: Arc<Telemetry>,
+    settings: ArcSwap<Settings>,
+    baker: Baker,
+    rates: RateLimiter,
+    sampler: Sampler,
+}
+
+/// What a reload replaces.
+struct Settings {
+    zones: Zones,
+    /// Longest lifetime of a dynamic answer, s.
+    ttl_s: u32,
+    /// Most addresses in one.
+    answers: usize,
+    nsid: Option<Box<str>>,
+    /// Every how many queries one is logged; 0: none.
+    log_one_in: u32,
+}
+
+// === impl Front ===
+
+impl Front {
+    /// A front for these zones, and for those of the domains that lie in them.
+    #[must_use]
+    pub fn new(
+        resolver: Arc<Resolver>,
+        telemetry: Arc<Telemetry>,
+        secret: CookieSecret,
+        config: &config::Dns,
+        domains: &[config::Domain],
+    ) -> Self {
+        let settings = ArcSwap::from_pointee(Settings::new(config, domains));
+        let rates = RateLimiter::new(config.responses_per_second);
+        Self { resolver, telemetry, settings, baker: Baker::new(secret), rates, sampler: Sampler::default() }
+    }
+
+    /// From now on these zones and domains are answered for.
+    pub fn adopt(&self, config: &config::Dns, domains: &[config::Domain]) {
+        self.rates.limit(config.responses_per_second);
+        self.settings.store(Arc::new(Settings::new(config, domains)));
+    }
+
+    /// Writes the reply to a query into `out`, which is emptied first; stays empty where silence is right: for what is
+    /// too short to be a message, and for replies, which must never be replied to.
+    fn answer(&self, query: &[u8], from: IpAddr, transport: DnsTransport, out: &mut Vec<u8>) {
+        out.clear();
+        let asker = Asker { ip: from.to_canonical(), transport };
+        // A panic inside costs this one reply and not the thread that serves everybody else.
+        let outcome = catch_unwind(AssertUnwindSafe(|| answer::answer(self, query, asker, out)));
+        let Ok(done) = outcome else {
+            out.clear();
+            tracing::error!("a DNS query was not answered: a defect of ours");
+            return;
+        };
+        if let Some(done) = done {
+            self.sampler.saw(self.settings.load().log_one_in, query, asker, &done);
+            match done.sentence {
+                Sentence::Send => self.telemetry.dns.replied(transport, done.rcode, done.by_subnet),
+                Sentence::Cut => self.telemetry.dns.limited(true),
+                Sentence::Drop => self.telemetry.dns.limited(false),
+            }
+        }
+    }
+}
+
+// === impl Settings ===
+
+impl Settings {
+    fn new(config: &config::Dns, domains: &[config::Domain]) -> Self {
+        Self {
+            zones: Zones::new(&config.zones, domains),
+            ttl_s: config.ttl_s,
+            answers: config.answers,
+            nsid: config.nsid.clone(),
+            log_one_in: config.log_one_in,
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! The rules: what a query is answered, in the order in which they are tried.
+//!
+//! Outside our zones REFUSED, never a referral; in them NXDOMAIN where there is no such name and an empty NOERROR where
+//! it has other types, both with the zone's SOA (RFC 2308). ANY is answered with one HINFO (RFC 8482). A full pool is
+//! SERVFAIL: a resolver then asks again and caches nothing for long.
+
+use std::net::IpAddr;
+
+use arrayvec::ArrayVec;
+use domain::base::iana::{Class, OptRcode, OptionCode, Rtype};
+
+use super::query::{self, Edns, Query, Subnet, Unreadable};
+use super::rate::Sentence;
+use super::reply::{End, PAYLOAD, Reply};
+use super::zones::{Entry, Found, Zone};
+use super::{Front, Settings, cookie};
+use crate::resolver::{Answer, Family, MOST_PICKS, Question, Refusal, Why};
+use crate::telemetry::{DnsTransport, Refused};
+
+/// HINFO of an answer to ANY: CPU "RFC8482", no OS.
+const HINFO: &[u8] = b"\x07RFC8482\x00";
+/// How long that holds, s (RFC 8482 §4.2 leaves it to us).
+const HINFO_TTL_S: u32 = 3_600;
+/// Octets of a reply by UDP to who said nothing of more (RFC 1035 §4.2.1).
+const PLAIN_UDP: usize = 512;
+
+/// Who asks, and by what.
+#[derive(Clone, Copy)]
+pub(super) struct Asker {
+    /// Canonical.
+    pub(super) ip: IpAddr,
+    pub(super) transport: DnsTransport,
+}
+
+/// What was replied.
+pub(super) struct Done {
+    pub(super) rcode: u16,
+    /// Whether it is sent as it should be.
+    pub(super) sentence: Sentence,
+    /// The answer was chosen by a client subnet.
+    pub(super) by_subnet: bool,
+}
+
+/// What was found out, before OPT and header are written.
+struct Verdict {
+    end: End,
+    /// Leading bits of the client subnet that the answer rests on: SCOPE PREFIX-LENGTH.
+    scope: u8,
+    by_subnet: bool,
+}
+
+/// Writes the reply; `None`: there is none to give.
+pub(super) fn answer(front: &Front, bytes: &[u8], asker: Asker, out: &mut Vec<u8>) -> Option<Done> {
+    let query = match query::read(bytes) {
+        Ok(query) => query,
+        Err(Unreadable::Silent) => return None,
+        Err(Unreadable::Malformed(head)) => return Some(bare(front, asker, out, head, OptRcode::FORMERR)),
+        Err(Unreadable::Opcode(head)) => return Some(bare(front, asker, out, head, OptRcode::NOTIMP)),
+    };
+    let settings = front.settings.load();
+    let sentence = sentence(front, query.edns.as_ref(), asker);
+    let mut reply = Reply::new(out, query.question, limit(asker.transport, query.edns.as_ref()));
+    let verdict = match (&query.edns, sentence) {
+        (_, Sentence::Drop) => return Some(withheld(out)),
+        (_, Sentence::Cut) => Verdict::cut(&mut reply),
+        (Some(edns), _) if edns.version > 0 => Verdict::refused(OptRcode::BADVERS),
+        _ => judge(front, &settings, &query, asker, &mut reply),
+    };
+    if let Some(edns) = &query.edns {
+        write_options(front, &settings, edns, asker, &verdict, &mut reply);
+    }
+    reply.finish(query.head, &verdict.end);
+    Some(Done { rcode: verdict.end.rcode, sentence, by_subnet: verdict.by_subnet })
+}
+
+/// A reply that is a header only. It is as small as any, so it is sent or kept back.
+fn bare(front: &Front, asker: Asker, out: &mut Vec<u8>, head: query::Head, rcode: OptRcode) -> Done {
+    if sentence(front, None, asker) != Sentence::Send {
+        return withheld(out);
+    }
+    let verdict = Verdict::refused(rcode);
+    Reply::new(out, &[], PLAIN_UDP).finish(head, &verdict.end);
+    Done { rcode: verdict.end.rcode, sentence: Sentence::Send, by_subnet: false }
+}
+
+fn withheld(out: &mut Vec<u8>) -> Done {
+    out.clear();
+    Done { rcode: 0, sentence: Sentence::Drop, by_subnet: false }
+}
+
+/// Whether the asker's network has had its share of replies, unless its address is proven.
+fn sentence(front: &Front, edns: Option<&Edns>, asker: Asker) -> Sentence {
+    let cookie = edns.and_then(|edns| edns.cookie.as_ref());
+    let is_ours = |cookie| front.baker.is_ours(cookie, asker.ip, front.resolver.unix_s());
+    match asker.transport {
+        DnsTransport::Tcp | DnsTransport::Tls => Sentence::Send,
+        DnsTransport::Udp if cookie.is_some_and(is_ours) => Sentence::Send,
+        DnsTransport::Udp => front.rates.judge(asker.ip, front.resolver.now()),
+    }
+}
+
+/// Octets that a reply may have.
+fn limit(transport: DnsTransport, edns: Option<&Edns>) -> usize {
+    match (transport, edns) {
+        (DnsTransport::Tcp | DnsTransport::Tls, _) => usize::from(u16::MAX),
+        (DnsTransport::Udp, None) => PLAIN_UDP,
+        (DnsTransport::Udp, Some(edns)) => usize::from(edns.payload.min(PAYLOAD)).max(PLAIN_UDP),
+    }
+}
+
+fn judge(
+    front: &Front,
+    settings: &Settings,
+    query: &Query<'_>,
+    asker: Asker,
+    reply: &mut Reply<'_>,
+) -> Verdict {
+    let kind = Rtype::from_int(query.kind);
+    if query.class != Class::IN.to_int() || matches!(kind, Rtype::AXFR | Rtype::IXFR) {
+        return Verdict::refused(OptRcode::REFUSED);
+    }
+    let (zone, entry) = match settings.zones.find(&query.name) {
+        Found::Outside => return Verdict::refused(OptRcode::REFUSED),
+        Found::Missing(zone) => return nothing(zone, OptRcode::NXDOMAIN, reply),
+        Found::Here(zone, entry) => (zone, entry),
+    };
+    match (kind, &entry.domain) {
+        (Rtype::ANY, _) => {
+            reply.answer(Rtype::HINFO.to_int(), HINFO_TTL_S, HINFO);
+            Verdict::authoritative(OptRcode::NOERROR)
+        }
+        (Rtype::A, Some(domain)) => dynamic(front, settings, query, asker, (domain, Family::V4), zone, reply),
+        (Rtype::AAAA, Some(domain)) => {
+            dynamic(front, settings, query, asker, (domain, Family::V6), zone, reply)
+        }
+        _ => fixed(zone, entry, query.kind, reply),
+    }
+}
+
+fn fixed(zone: &Zone, entry: &Entry, kind: u16, reply: &mut Reply<'_>) -> Verdict {
+    let Some(set) = entry.set(kind) else { return nothing(zone, OptRcode::NOERROR, reply) };
+    for data in &set.data {
+        reply.answer(kind, set.ttl_s, data);
+    }
+    Verdict::authoritative(OptRcode::NOERROR)
+}
+
+/// No such name, or none of that type.
+fn nothing(zone: &Zone, rcode: OptRcode, reply: &mut Reply<'_>) -> Verdict {
+    reply.soa(zone.apex.len(), zone.negative_ttl_s, &zone.soa);
+    Verdict::authoritative(rcode)
+}
+
+/// The one door's answer as records.
+fn dynamic(
+    front: &Front,
+    settings: &Settings,
+    query: &Query<'_>,
+    asker: Asker,
+    (domain, family): (&str, Family),
+    zone: &Zone,
+    reply: &mut Reply<'_>,
+) -> Verdict {
+    // A prefix of no bits says nothing: whoever sends it wants not to be told apart (RFC 7871 §7.1.2).
+    let subnet = query.edns.as_ref().and_then(|edns| edns.subnet).filter(|subnet| subnet.source > 0);
+    let question = Question {
+        domain,
+        client: subnet.map_or(asker.ip, |subnet| subnet.ip),
+        stream: None,
+        bitrate_kbps: None,
+        failed: &[],
+        why: Why::Connect,
+        current: None,
+        count: settings.answers,
+        family,
+    };
+    let answers = &front.telemetry.answers;
+    let began = answers.stopwatch();
+    let answer = match front.resolver.resolve(&question) {
+        Ok(answer) => answer,
+        Err(refusal) => {
+            answers.refused(refused(&refusal));
+            return match refusal {
+                Refusal::NoAddress => nothing(zone, OptRcode::NOERROR, reply),
+                Refusal::UnknownDomain | Refusal::AllOverloaded { .. } | Refusal::NoNode { .. } => {
+                    Verdict::refused(OptRcode::SERVFAIL)
+                }
+            };
+        }
+    };
+    let ttl_s = answer.ttl_s.min(settings.ttl_s);
+    for ip in addresses(&answer, family) {
+        match ip {
+            IpAddr::V4(ip) => reply.answer(query.kind, ttl_s, &ip.octets()),
+            IpAddr::V6(ip) => reply.answer(query.kind, ttl_s, &ip.octets()),
+        }
+    }
+    answers.answered(answer.domain, domain, answer.reason, answer.located.precision);
+    answers.took(began);
+    Verdict {
+        scope: subnet.map_or(0, |subnet| scope(subnet, answer.located.prefix)),
+        by_subnet: subnet.is_some(),
+        ..Verdict::authoritative(OptRcode::NOERROR)
+    }
+}
+
+/// One address of each node that has one of the family, the best node's first.
+fn addresses(answer: &Answer, family: Family) -> ArrayVec<IpAddr, MOST_PICKS> {
+    let wanted = |ip: &IpAddr| ip.is_ipv4() == (family == Family::V4);
+    answer.picks.iter().filter_map(|pick| answer.node(pick).addresses().find(wanted)).collect()
+}
+
+/// For how many leading bits of the subnet the answer holds: the network that GeoIP knows. Where an IPv6 address stands
+/// for an IPv4 one the database's prefix is of that one, so the answer is for the asked subnet alone.
+fn scope(subnet: Subnet, prefix: u8) -> u8 {
+    match subnet.ip {
+        IpAddr::V6(ip) if matches!(ip.segments()[0], 0 | 0x64 | 0x2002) => subnet.source,
+        _ => prefix,
+    }
+}
+
+fn write_options(
+    front: &Front,
+    settings: &Settings,
+    edns: &Edns,
+    asker: Asker,
+    verdict: &Verdict,
+    reply: &mut Reply<'_>,
+) {
+    let subnet = edns.subnet.map(|subnet| subnet_option(subnet, verdict.scope));
+    let bake = |cookie| front.baker.bake(cookie, asker.ip, front.resolver.unix_s());
+    let cookie: Option<[u8; cookie::LENGTH]> = edns.cookie.as_ref().map(bake);
+    let nsid = settings.nsid.as_ref().filter(|_| edns.nsid);
+    let subnet = subnet.as_ref().map(|content| (OptionCode::CLIENT_SUBNET, content.as_slice()));
+    let cookie = cookie.as_ref().map(|content| (OptionCode::COOKIE, content.as_slice()));
+    let nsid = nsid.map(|name| (OptionCode::NSID, name.as_bytes()));
+    let options =
+        subnet.into_iter().chain(cookie).chain(nsid).map(|(code, content)| (code.to_int(), content));
+    reply.edns(verdict.end.rcode, edns.dnssec_ok, options);
+}
+
+/// The content of a client subnet option as it goes back (RFC 7871 §7.2.1).
+fn subnet_option(subnet: Subnet, scope: u8) -> ArrayVec<u8, 20> {
+    let mut content = ArrayVec::new();
+    let octets: ArrayVec<u8, 16> = match subnet.ip {
+        IpAddr::V4(ip) => ip.octets().into_iter().collect(),
+        IpAddr::V6(ip) => ip.octets().into_iter().collect(),
+    };
+    let family = if subnet.ip.is_ipv4() { 1 } else { 2 };
+    content.extend([0, family, subnet.source, scope]);
+    content.extend(octets.into_iter().take(usize::from(subnet.source).div_ceil(8)));
+    content
+}
+
+/// The label of a refusal in metrics.
+fn refused(refusal: &Refusal) -> Refused {
+    match refusal {
+        Refusal::UnknownDomain => Refused::UnknownDomain,
+        Refusal::AllOverloaded { .. } => Refused::AllOverloaded,
+        Refusal::NoAddress => Refused::NoAddress,
+        Refusal::NoNode { .. } => Refused::NoNode,
+    }
+}
+
+// === impl Verdict ===
+
+impl Verdict {
+    fn authoritative(rcode: OptRcode) -> Self {
+        let end = End { rcode: rcode.to_int(), is_authoritative: true };
+        Self { end, scope: 0, by_subnet: false }
+    }
+
+    /// Nothing but an invitation to come by TCP.
+    fn cut(reply: &mut Reply<'_>) -> Self {
+        reply.cut();
+        Self::refused(OptRcode::NOERROR)
+    }
+
+    fn refused(rcode: OptRcode) -> Self {
+        let end = End { rcode: rcode.to_int(), is_authoritative: false };
+        Self { end, scope: 0, by_subnet: false }
+    }
+}

@@ -1,0 +1,205 @@
+//! DNS by `kdig`, a real client, over UDP, TCP and TLS; what is not a matter of sockets stands in `src/dns/tests.rs`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::process::Command;
+
+use super::stage::{
+    CHICAGO, Edge, LONDON, NEW_YORK, TOKYO, ips, live, resolve, scrape_each, start_scraped_twice,
+};
+use super::support::{Service, eventually};
+
+/// Two zones, one of which has the domain of the stage in it.
+const ZONES: &str = r#"
+[dns]
+listen = "127.0.0.1:0"
+nsid = "black-box"
+
+[[dns.zones]]
+apex = "example.com"
+ns = ["ns1.example.net"]
+records = ["www 60 A 192.0.2.80", "long 60 TXT LONG"]
+"#;
+
+fn with_zones(edges: &[Edge]) -> String {
+    let long: Vec<String> = (0..8).map(|_| format!("\\\"{}\\\"", "x".repeat(200))).collect();
+    format!("{}{}", live(&scrape_each(500), edges), ZONES.replace("LONG", &long.join(" ")))
+}
+
+/// What `kdig` prints of a query to the service.
+fn kdig(server: SocketAddr, arguments: &[&str]) -> String {
+    let output = Command::new("kdig")
+        .args([&format!("@{}", server.ip()), "-p", &server.port().to_string()])
+        .args(["+time=5", "+retry=0"])
+        .args(arguments)
+        .output()
+        .unwrap_or_else(|error| {
+            panic!("kdig is missing ({error}); install it: apt-get install -y knot-dnsutils")
+        });
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+#[tokio::test]
+async fn kdig_is_answered_by_every_rule() {
+    let edges = Edge::start_each(&[CHICAGO]).await;
+    let service = start_scraped_twice(&with_zones(&edges), &edges).await;
+    let table: &[(&[&str], &[&str])] = &[
+        (&["live.example.com", "A"], &["status: NOERROR", "Flags: qr aa rd;", "203.0.113.1"]),
+        (&["live.example.com", "AAAA"], &["status: NOERROR", "ANSWER: 0", "SOA", "hostmaster.example.com."]),
+        (&["nothing.example.com", "A"], &["status: NXDOMAIN", "SOA"]),
+        (&["www.example.com", "A"], &["192.0.2.80"]),
+        (&["example.com", "NS"], &["ns1.example.net."]),
+        (&["example.com", "SOA"], &["ns1.example.net. hostmaster.example.com. 1 7200 900 1209600 30"]),
+        (&["example.com", "ANY"], &["HINFO", "RFC8482"]),
+        (&["example.org", "A"], &["status: REFUSED"]),
+        (&["live.example.com", "A", "+edns=1"], &["BADVERS"]),
+        (&["live.example.com", "A", "+edns"], &["1232 B"]),
+        (&["live.example.com", "A", "+nsid"], &["black-box"]),
+        (&["live.example.com", "A", "+cookie"], &["COOKIE:"]),
+        (&["live.example.com", "A", "+subnet=8.8.8.0/24"], &["CLIENT-SUBNET: 8.8.8.0/24/"]),
+        (&["live.example.com", "A", "+subnet=2001:db8::/48"], &["CLIENT-SUBNET: 2001:db8::/48/"]),
+        (&["long.example.com", "TXT", "+ignore"], &["Flags: qr aa tc rd;", "ANSWER: 0"]),
+        (&["long.example.com", "TXT"], &["ANSWER: 1", "(TCP)"]),
+        (&["live.example.com", "A", "+tcp"], &["203.0.113.1", "(TCP)"]),
+    ];
+    for (arguments, parts) in table {
+        let said = kdig(service.dns(), arguments);
+        for part in *parts {
+            assert!(said.contains(part), "{arguments:?} lacks {part:?}:\n{said}");
+        }
+    }
+    let metrics = service.admin("/metrics").await.body;
+    for line in [
+        "nearcast_dns_replies_total{transport=\"udp\",rcode=\"nxdomain\"} 1",
+        "nearcast_dns_replies_total{transport=\"udp\",rcode=\"badvers\"} 1",
+        "nearcast_dns_replies_total{transport=\"tcp\",rcode=\"noerror\"} 2",
+        "nearcast_dns_client_subnet_replies_total 2",
+        "nearcast_dns_limited_total{action=\"drop\"} 0",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "no {line:?} in\n{metrics}");
+    }
+}
+
+/// One decision for both: a thousand clients from everywhere get the same first edge by either way.
+#[tokio::test]
+async fn a_thousand_clients_are_sent_to_the_same_edge_by_http_and_by_dns() {
+    let edges = Edge::start_each(&[CHICAGO, NEW_YORK, LONDON, TOKYO]).await;
+    // Unbooked, so that asking twice is asking the same.
+    let config = format!("[scheduler]\nbooking = false\n\n{}", with_zones(&edges));
+    let service = start_scraped_twice(&config, &edges).await;
+    let numbers = (0..u32::MAX).map(|number| number.wrapping_mul(0x9e37_79b9) >> 8 << 8 | 1);
+    let mut clients = Vec::new();
+    for client in numbers.map(|number| IpAddr::from(number.to_be_bytes())) {
+        let answer = resolve(&service, &format!("ip={client}")).await;
+        // Who has no place is spread at random.
+        if answer["reason"] != "geo_unknown" {
+            clients.push((client, ips(&answer)[0].to_owned()));
+        }
+        if clients.len() == 1_000 {
+            break;
+        }
+    }
+    let subnets: Vec<String> = clients.iter().map(|(client, _)| format!("+subnet={client}/24")).collect();
+    let question = |subnet| ["live.example.com", "A", "+short", subnet];
+    let said = kdig(service.dns(), &subnets.iter().flat_map(|subnet| question(subnet)).collect::<Vec<_>>());
+    let addresses: Vec<&str> = said.lines().filter(|line| !line.is_empty()).collect();
+    assert_eq!(addresses.len(), clients.len() * edges.len(), "not every client was answered");
+    let mut seen = std::collections::BTreeSet::new();
+    for ((client, by_http), by_dns) in clients.iter().zip(addresses.chunks(edges.len())) {
+        assert_eq!(by_dns[0], by_http, "{client}");
+        seen.insert(by_dns[0]);
+    }
+    assert_eq!(seen.len(), edges.len(), "{seen:?}");
+}
+
+/// A flood from one network is limited while another is answered.
+#[tokio::test]
+async fn a_flood_from_one_network_leaves_the_others_alone() {
+    let edges = Edge::start_each(&[CHICAGO]).await;
+    let config = with_zones(&edges).replace("nsid =", "responses_per_second = 20\nnsid =");
+    let service = start_scraped_twice(&config, &edges).await;
+    let flood: Vec<&str> =
+        (0..100).flat_map(|_| ["www.example.com", "A", "+short", "+ignore", "+time=1"]).collect();
+    let _ = Command::new("timeout")
+        .args(["3", "kdig", "@127.0.0.1", "-p", &service.dns().port().to_string(), "+retry=0"])
+        .args(flood)
+        .output()
+        .unwrap();
+    let metrics = service.admin("/metrics").await.body;
+    let limited = |action: &str| {
+        let name = format!("nearcast_dns_limited_total{{action=\"{action}\"}} ");
+        metrics.lines().find_map(|line| line.strip_prefix(&name)?.parse::<u64>().ok()).unwrap()
+    };
+    assert!(limited("cut") + limited("drop") > 0, "{metrics}");
+    // 127.0.1.0/24 is another network.
+    let said = kdig(service.dns(), &["-b", "127.0.1.1", "www.example.com", "A"]);
+    assert!(said.contains("192.0.2.80"), "{said}");
+}
+
+#[tokio::test]
+async fn one_query_in_so_many_is_logged_with_networks_and_no_address() {
+    let edges = Edge::start_each(&[CHICAGO]).await;
+    let config = with_zones(&edges).replace("nsid =", "log_one_in = 2\nnsid =");
+    let service = Service::launch(&config).await;
+    for name in ["a", "b", "c", "d"] {
+        kdig(service.dns(), &[&format!("{name}.example.com"), "A", "+subnet=198.51.100.77/32"]);
+    }
+    let logged =
+        || service.log().lines().filter(|line| line.contains("DNS query")).collect::<Vec<_>>().join("\n");
+    eventually("two of four queries are logged", std::time::Duration::from_secs(10), || async {
+        let logged = logged();
+        if logged.lines().count() == 2 { Ok(()) } else { Err(logged) }
+    })
+    .await;
+    let logged = logged();
+    for part in ["a.example.com", "c.example.com", "127.0.0.0/24", "198.51.100.0/24", "NXDOMAIN"] {
+        assert!(logged.contains(part), "no {part}: {logged}");
+    }
+    assert!(!logged.contains("127.0.0.1") && !logged.contains("198.51.100.77"), "{logged}");
+}
+
+#[tokio::test]
+async fn a_reload_changes_records_without_a_restart() {
+    let edges = Edge::start_each(&[CHICAGO]).await;
+    let config = with_zones(&edges);
+    let service = Service::launch(&config).await;
+    assert!(kdig(service.dns(), &["www.example.com", "A"]).contains("192.0.2.80"));
+    service.rewrite(&config.replace("192.0.2.80", "192.0.2.81"));
+    assert_eq!(service.reload().await.status, 200);
+    assert!(kdig(service.dns(), &["www.example.com", "A"]).contains("192.0.2.81"));
+}
+
+#[tokio::test]
+async fn kdig_is_answered_by_tls_with_our_certificate_and_by_no_other_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (folder.path().join("a.crt"), folder.path().join("a.key"));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let edges = Edge::start_each(&[CHICAGO]).await;
+    let config = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n[server.tls]\nlisten = \"127.0.0.1:0\"\n\
+         certificate = \"{}\"\nkey = \"{}\"\n\n{}",
+        certificate.display(),
+        key.display(),
+        with_zones(&edges).replace("nsid =", "tls_listen = \"127.0.0.1:0\"\nnsid =")
+    );
+    let service = start_scraped_twice(&config, &edges).await;
+    let trusted = format!("+tls-ca={}", certificate.display());
+    let said = kdig(service.dns_tls(), &[&trusted, "+tls-host=localhost", "live.example.com", "A"]);
+    assert!(said.contains("203.0.113.1"), "{said}");
+    let said = kdig(service.dns_tls(), &[&trusted, "+tls-host=localhost", "long.example.com", "TXT"]);
+    assert!(said.contains("ANSWER: 1"), "{said}");
+    let metrics = service.admin("/metrics").await.body;
+    let line = "nearcast_dns_replies_total{transport=\"tls\",rcode=\"noerror\"} 2";
+    assert!(metrics.lines().any(|found| found == line), "{metrics}");
+    let server = service.dns_tls();
+    let output = Command::new("kdig")
+        .args([&format!("@{}", server.ip()), "-p", &server.port().to_string()])
+        .args(["+time=5", "+retry=0", &trusted, "+tls-host=other.example", "live.example.com", "A"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!said.contains("203.0.113.1"), "another name's certificate was taken: {said}");
+}
