@@ -54,6 +54,8 @@ setup: ## Install what the tests need; does nothing if it is there.
 	done
 	command -v $(PYTHON) >/dev/null || missing+=" python3"
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null || missing+=" python3-venv"
+	# Without one, the screenshots of the Chinese pages show boxes.
+	[ -n "$$(fc-list :lang=zh 2>/dev/null | head -n 1)" ] || missing+=" fontconfig fonts-wqy-microhei"
 	if [ -n "$$missing" ]; then
 	    $(MAKE) --no-print-directory apt PACKAGES="$$missing"
 	fi
