@@ -27,11 +27,11 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::dns;
 use crate::geo::Locator;
-pub use crate::http::serve::Sockets;
 use crate::http::tls::{Certificate, Tls};
 use crate::http::{self, Front};
 use crate::resolver::{Explanation, Family, Question, Resolver, Why};
 use crate::scrape::Scraper;
+use crate::sockets::Sockets;
 use crate::state::timeline::What;
 use crate::state::{Live, Observer, State};
 use crate::telemetry::{CountedObserver, Telemetry};
@@ -120,21 +120,12 @@ pub async fn start(config: Config, file: Option<&Path>, sockets: &Sockets) -> an
         .context("cannot listen for players")?;
     let dns = names.zip(config.dns.as_ref()).map(|(front, dns)| {
         let secure = dns.tls_listen.zip(tls.as_ref()).map(|(address, tls)| (address, tls.speaking(b"dot")));
-        let listen = dns::Listen { plain: dns.listen, secure, takes_over: sockets.takes_over() };
-        dns::serve(listen, &front, &core.tasks, &core.cancel).context("dns")
+        let listen = dns::Listen { plain: dns.listen, secure };
+        dns::serve(listen, sockets, &front, &core.tasks, &core.cancel).context("dns")
     });
     let dns = dns.transpose()?;
     let (player_addr, secure_addr) = (workers.address(), workers.secure_address());
-    match secure_addr {
-        None => tracing::info!(player = %player_addr, admin = %admin_addr, "listening"),
-        Some(tls) => tracing::info!(player = %player_addr, admin = %admin_addr, %tls, "listening"),
-    }
-    if let Some(dns) = &dns {
-        match dns.secure_address() {
-            None => tracing::info!(dns = %dns.address(), "listening"),
-            Some(secure) => tracing::info!(dns = %dns.address(), dns_tls = %secure, "listening"),
-        }
-    }
+    say_where(sockets, admin_addr, &workers, dns.as_ref());
     if !config.scheduler.booking {
         tracing::warn!("scheduler.booking is off: between two scrapes everybody is sent to the same node");
     }
@@ -150,6 +141,32 @@ pub async fn start(config: Config, file: Option<&Path>, sockets: &Sockets) -> an
         dns,
         keeper: core.keeper,
     })
+}
+
+/// Tells where all of it listens, and which sockets were handed over in vain.
+fn say_where(
+    sockets: &Sockets,
+    admin: SocketAddr,
+    workers: &http::serve::Workers,
+    dns: Option<&dns::Server>,
+) {
+    let player = workers.address();
+    match workers.secure_address() {
+        None => tracing::info!(%player, %admin, "listening"),
+        Some(tls) => tracing::info!(%player, %admin, %tls, "listening"),
+    }
+    match dns.map(|dns| (dns.address(), dns.secure_address())) {
+        None => {}
+        Some((dns, None)) => tracing::info!(%dns, "listening"),
+        Some((dns, Some(dns_tls))) => tracing::info!(%dns, %dns_tls, "listening"),
+    }
+    let mut ours = vec![player, admin];
+    ours.extend(workers.secure_address());
+    ours.extend(dns.map(dns::Server::address));
+    ours.extend(dns.and_then(dns::Server::secure_address));
+    for address in sockets.strangers(&ours) {
+        tracing::warn!(%address, "a socket was handed over that nothing is configured to listen on");
+    }
 }
 
 fn tls(certificate: &Certificate, core: &Core) -> anyhow::Result<Tls> {

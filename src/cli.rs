@@ -9,11 +9,12 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
-use crate::app::{self, Sockets};
+use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::sign::{LONGEST_LIFE_S, SigningKey};
 use crate::scrape::{BadFile, BadFiles};
+use crate::sockets::Sockets;
 use crate::telemetry;
 
 /// Exit status for input that cannot be used: a configuration, a database, an address.
@@ -227,7 +228,8 @@ fn serve(path: &Path, log_json: bool, take_over: Option<i32>) -> Result<(), Fail
     telemetry::init_logs(log_json);
     let config = load(path)?;
     let before = take_over.map(app::Predecessor::new).transpose()?;
-    let sockets = Sockets::inherited().context("what was handed over is no TCP listener")?;
+    let sockets =
+        Sockets::inherited().context("what was handed over is neither a TCP listener nor a UDP socket")?;
     let sockets = if before.is_some() { sockets.taking_over() } else { sockets };
     app::raise_descriptors(config.limits.connections)?;
     block_on(app::serve(config, path, &sockets, before))

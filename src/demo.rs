@@ -34,6 +34,7 @@ use self::viewers::Audience;
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::sockets::Sockets;
 
 /// Most edges a demo may have.
 pub const MOST_EDGES: usize = 500;
@@ -108,8 +109,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 
     let text = fleet::config_text(&fleet.addresses, options.listen, admin);
     let config = Config::parse(&text, "demo.toml").context("the demo's own configuration is refused")?;
-    let running =
-        app::start(config, None, &app::Sockets::default()).await.context("the service did not start")?;
+    let running = app::start(config, None, &Sockets::default()).await.context("the service did not start")?;
     running.wait_ready(READY_WITHIN).await;
 
     fleet.tasks.spawn(crowd.run(banner::reachable(running.player_addr), clock));

@@ -28,5 +28,6 @@ pub mod demo;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod simulate;
+pub mod sockets;
 pub mod telemetry;
 pub mod top;

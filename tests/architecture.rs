@@ -32,6 +32,7 @@ const LAW: &[(&str, Grant, &str)] = &[
     ("schedule", Grant::Only(&[]), "the core is pure: everything it needs comes in as an argument"),
     ("exposition", Grant::Only(&[]), "the page reader is pure: text in, samples out"),
     ("clock", Grant::Only(&["schedule"]), "the clock gives moments and knows nothing else"),
+    ("sockets", Grant::Only(&[]), "sockets are come by alike, whoever listens"),
     ("config", Grant::Only(&["schedule"]), "a configuration is checked by itself, without opening anything"),
     (
         "telemetry",
@@ -78,7 +79,8 @@ const LAW: &[(&str, Grant, &str)] = &[
 
 const FEEDER: Grant = Grant::Only(&["schedule", "exposition", "state", "config", "clock", "telemetry"]);
 const FEEDER_WHY: &str = "feeders tell the core what is true; they know no front and not each other";
-const FRONT: Grant = Grant::Only(&["resolver", "state", "schedule", "config", "clock", "telemetry"]);
+const FRONT: Grant =
+    Grant::Only(&["resolver", "state", "schedule", "config", "clock", "sockets", "telemetry"]);
 const FRONT_WHY: &str = "fronts ask through the resolver; what feeders know reaches them by way of the state";
 
 /// Modules that the pure core consists of.

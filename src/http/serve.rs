@@ -8,7 +8,6 @@
 mod backlog;
 mod census;
 mod connection;
-mod doors;
 mod gauge;
 mod watch;
 
@@ -28,12 +27,12 @@ use tower::ServiceExt as _;
 
 use self::census::Census;
 use self::connection::Doors;
-pub use self::doors::Sockets;
 pub use self::gauge::Gauge;
 use super::client_ip::Peer;
 use super::tls::{H2, Tls};
 use super::{Front, Side};
 use crate::config::Server;
+use crate::sockets::Sockets;
 
 /// How long open requests may take to end after the call to stop.
 const GRACE: Duration = Duration::from_secs(5);

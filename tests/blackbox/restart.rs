@@ -1,6 +1,6 @@
 //! One process follows another, and no player notices.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::load::Load;
 use super::stage::{CHICAGO, Edge, LONDON, live, scrape_each};
-use super::support::{Service, free_port, get, nearcast};
+use super::support::{Service, eventually, free_port, get, nearcast};
 
 const QUESTION: &str = "/resolve?domain=live.example.com&ip=8.8.8.8&n=1";
 
@@ -67,15 +67,7 @@ async fn sockets_of_a_supervisor_outlive_the_process() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let config = on_ports(port, 0, "", &edges);
-    // The shell gives the socket the number that systemd would, 3, and says whose it is.
-    let handed = |command: &mut Command| {
-        let program = command.get_program().to_owned();
-        let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
-        *command = Command::new("sh");
-        command.args(["-c", "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\""]);
-        command.arg(program).args(arguments);
-        command.stdin(Stdio::from(OwnedFd::from(listener.try_clone().unwrap())));
-    };
+    let handed = |command: &mut Command| hand_over(command, listener.try_clone().unwrap().into());
     let mut first = Service::launch_by(&config, &[], handed).await;
     assert_eq!(first.get(QUESTION).await.status, 200);
     let load = Load::start(&first.player_url(QUESTION), 0, 4);
@@ -88,6 +80,63 @@ async fn sockets_of_a_supervisor_outlive_the_process() {
     let _second = Service::launch_by(&config, &[], handed).await;
     assert_eq!(waiting.await.unwrap().unwrap().status, 200);
     load.end_without_failure().await;
+}
+
+/// Starts the command with a socket as a supervisor would.
+fn hand_over(command: &mut Command, socket: OwnedFd) {
+    let program = command.get_program().to_owned();
+    let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+    *command = Command::new("sh");
+    // The shell gives it the number that systemd would, 3, and says whose it is.
+    command.args(["-c", "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\""]);
+    command.arg(program).args(arguments).stdin(Stdio::from(socket));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dns_query_waits_in_a_supervisors_socket_for_the_next_process() {
+    let edges = Edge::start_each(&[CHICAGO]).await;
+    // Free for connections, too: DNS has both on one port.
+    let socket = UdpSocket::bind(("127.0.0.1", free_port())).unwrap();
+    let address = socket.local_addr().unwrap();
+    let zone = "[[dns.zones]]\napex = \"example.com\"\nns = [\"ns1.example.net\"]\n";
+    let config =
+        format!("{}\n[dns]\nlisten = \"{address}\"\n{zone}", on_ports(free_port(), free_port(), "", &edges));
+    let handed = |command: &mut Command| hand_over(command, socket.try_clone().unwrap().into());
+    let mut first = Service::launch_by(&config, &[], handed).await;
+    assert_eq!(first.dns(), address);
+    first.signal("TERM");
+    assert!(first.ended().await.success());
+    // SOA of example.com.
+    let query = b"\x12\x34\0\0\0\x01\0\0\0\0\0\0\x07example\x03com\0\0\x06\0\x01";
+    let resolver = UdpSocket::bind("127.0.0.1:0").unwrap();
+    resolver.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    resolver.send_to(query, address).unwrap();
+    let second = Service::launch_by(&config, &[], handed).await;
+    let mut reply = [0; 512];
+    let (length, from) = resolver.recv_from(&mut reply).unwrap();
+    // An authoritative answer without error, with one record.
+    assert_eq!((from, &reply[..8]), (address, &b"\x12\x34\x84\0\0\x01\0\x01"[..]), "{:?}", &reply[..length]);
+    assert!(!second.log().contains("handed over"), "{}", second.log());
+}
+
+#[tokio::test]
+async fn a_socket_that_was_handed_over_in_vain_is_named() {
+    let edges = Edge::start_each(&[CHICAGO]).await;
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let service = Service::launch_by(&on_ports(free_port(), free_port(), "", &edges), &[], |command| {
+        hand_over(command, socket.into());
+    })
+    .await;
+    eventually("the socket is named", Duration::from_secs(10), || async {
+        let log = service.log();
+        if log.lines().any(|line| line.contains("handed over") && line.contains(&address.to_string())) {
+            Ok(())
+        } else {
+            Err(log)
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,7 +16,7 @@ use socket2::{SockRef, Socket};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
-use super::doors::BACKLOG;
+use crate::sockets::BACKLOG;
 
 /// Connections served one after the other before those that are open have their turn, and the kernel's queue is
 /// looked at.
