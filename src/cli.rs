@@ -230,7 +230,10 @@ fn serve(path: &Path, log_json: bool, take_over: Option<i32>) -> Result<(), Fail
     let before = take_over.map(app::Predecessor::new).transpose()?;
     let sockets =
         Sockets::inherited().context("what was handed over is neither a TCP listener nor a UDP socket")?;
-    let sockets = if before.is_some() { sockets.taking_over() } else { sockets };
+    let sockets = match &before {
+        Some(before) => sockets.taking_over(before.pid()),
+        None => sockets,
+    };
     app::raise_descriptors(config.limits.connections)?;
     block_on(app::serve(config, path, &sockets, before))
 }

@@ -1,13 +1,15 @@
-//! Where sockets come from: bound here, shared with the process that this one relieves, or inherited.
+//! Where sockets come from: bound here, taken from the process that this one relieves, or inherited.
 //!
 //! Every socket of ours lets others of the same user share its port (`SO_REUSEPORT`), so that a thread has one of its
 //! own and a new process can listen before the old one leaves. Sharing by *mistake* would give a forgotten second
 //! instance half of our players, so before that a socket that does not share finds out whether somebody is there;
-//! [`Sockets::taking_over`] leaves this out.
+//! [`Sockets::taking_over`] leaves this out, and goes on with the other's own sockets where it may ([`taken`]).
 //!
 //! Sockets that a supervisor opened for us (systemd's `LISTEN_FDS`) are known by their kind and address. Such a socket
 //! is never closed between two processes, so that not one connection is lost, and its port may be one that we have no
 //! right to bind.
+
+mod taken;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -25,7 +27,8 @@ const PORT_TRIES: usize = 16;
 pub struct Sockets {
     listeners: Vec<TcpListener>,
     datagrams: Vec<UdpSocket>,
-    takes_over: bool,
+    /// The process that is relieved.
+    before: Option<i32>,
 }
 
 // === impl Sockets ===
@@ -47,10 +50,10 @@ impl Sockets {
         Ok(sockets)
     }
 
-    /// The same, sharing ports with the process that is relieved.
+    /// The same, going on with the sockets of the process of this number, which is to be relieved.
     #[must_use]
-    pub fn taking_over(self) -> Self {
-        Self { takes_over: true, ..self }
+    pub fn taking_over(self, before: i32) -> Self {
+        Self { before: Some(before), ..self }
     }
 
     /// `count` listeners on one address, all on the same port if that is 0. The kernel spreads connections over them.
@@ -102,11 +105,16 @@ impl Sockets {
         let named =
             |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"));
         let local = |socket: Socket| socket.local_addr().map(|local| local.as_socket().unwrap_or(address));
-        let address = match self.takes_over {
-            true => address,
-            false => bind(address, kind, false).and_then(local).map_err(named)?,
+        let (address, mut sockets) = match self.before {
+            Some(before) => (address, taken_or_none(before, address, kind)),
+            None => (bind(address, kind, false).and_then(local).map_err(named)?, Vec::new()),
         };
-        (0..count).map(|_| bind(address, kind, true).map(S::from).map_err(named)).collect()
+        // Of more than there are threads the rest goes with its process: nobody here would accept from it.
+        sockets.truncate(count);
+        while sockets.len() < count {
+            sockets.push(bind(address, kind, true).map_err(named)?);
+        }
+        Ok(sockets.into_iter().map(S::from).collect())
     }
 
     /// Addresses of sockets that were handed over and that nothing of ours listens on.
@@ -116,6 +124,20 @@ impl Sockets {
         let addresses = listeners.chain(self.datagrams.iter().map(UdpSocket::local_addr));
         addresses.flatten().filter(|address| !ours.contains(address)).collect()
     }
+}
+
+/// The other's sockets; none if they cannot be had, which is no reason not to relieve it.
+fn taken_or_none(before: i32, address: SocketAddr, kind: Type) -> Vec<Socket> {
+    taken::from(before, address, kind).unwrap_or_else(|error| {
+        tracing::warn!(
+            pid = before,
+            %address,
+            %error,
+            "cannot take the socket of the process before; sharing its port, which may reset a client whose handshake is \
+             under way when it leaves, unless net.ipv4.tcp_migrate_req is 1"
+        );
+        Vec::new()
+    })
 }
 
 fn is_taken(error: &io::Error) -> bool {
@@ -162,20 +184,45 @@ mod tests {
         for error in errors.map(Option::unwrap) {
             assert!(is_taken(&error) && error.to_string().contains(&address.to_string()), "{error}");
         }
-        let (datagrams, _) = Sockets::default().taking_over().listen_both(address, 2).unwrap();
+        let own = i32::try_from(std::process::id()).unwrap();
+        let (datagrams, _) = Sockets::default().taking_over(own).listen_both(address, 2).unwrap();
         assert_eq!(datagrams.len(), 2);
+    }
+
+    /// With a port that is shared, this client would be reset.
+    #[test]
+    fn who_waits_in_a_socket_waits_for_who_takes_it() {
+        let listener = Sockets::default().listen(ANY, 1).unwrap().swap_remove(0);
+        let address = listener.local_addr().unwrap();
+        let client = std::net::TcpStream::connect(address).unwrap();
+        let own = i32::try_from(std::process::id()).unwrap();
+        let taken = Sockets::default().taking_over(own).listen(address, 2).unwrap();
+        drop(listener);
+        let mut accepted = taken.iter().filter_map(|listener| listener.accept().ok());
+        assert_eq!(accepted.next().unwrap().1, client.local_addr().unwrap());
+        assert!(accepted.next().is_none());
+    }
+
+    #[test]
+    fn a_process_that_cannot_be_looked_into_leaves_its_port_to_share() {
+        let (_datagrams, listener) = Sockets::default().listen_both(ANY, 1).unwrap();
+        let address = listener.local_addr().unwrap();
+        // Nobody has this number.
+        assert!(taken::from(i32::MAX, address, Type::STREAM).is_err());
+        assert_eq!(Sockets::default().taking_over(i32::MAX).listen(address, 2).unwrap().len(), 2);
     }
 
     #[test]
     fn what_was_handed_over_is_used_and_the_rest_is_named() {
-        let (datagram, listener) = (UdpSocket::bind(ANY).unwrap(), TcpListener::bind(ANY).unwrap());
-        let (udp, tcp) = (datagram.local_addr().unwrap(), listener.local_addr().unwrap());
-        let sockets = Sockets { listeners: vec![listener], datagrams: vec![datagram], takes_over: false };
-        // Neither shares its port, so binding it would fail.
+        let (datagrams, listener) = Sockets::default().listen_both(ANY, 1).unwrap();
+        let other = TcpListener::bind(ANY).unwrap();
+        let (both, tcp) = (listener.local_addr().unwrap(), other.local_addr().unwrap());
+        let sockets = Sockets { listeners: vec![listener, other], datagrams, before: None };
+        // There is somebody on these ports, so binding them would fail.
         assert_eq!(sockets.listen(tcp, 2).unwrap().len(), 2);
-        let (datagrams, _) = sockets.listen_both(udp, 2).unwrap();
-        assert!(datagrams.iter().all(|socket| socket.local_addr().unwrap() == udp));
-        assert_eq!(sockets.strangers(&[udp]), [tcp]);
-        assert!(sockets.strangers(&[udp, tcp]).is_empty());
+        let (datagrams, _) = sockets.listen_both(both, 2).unwrap();
+        assert!(datagrams.iter().all(|socket| socket.local_addr().unwrap() == both));
+        assert_eq!(sockets.strangers(&[both]), [tcp]);
+        assert!(sockets.strangers(&[both, tcp]).is_empty());
     }
 }

@@ -3,7 +3,7 @@
 //! *systemd's protocol* (`sd_notify(3)`): `READY=1` when players may be sent here, `STOPPING=1` at the first signal,
 //! `WATCHDOG=1` at half the time that it asks for. Without `NOTIFY_SOCKET` nothing is said.
 //!
-//! *Taking over*: a new process shares the ports of the old one, learns the fleet, and only then asks the old one to
+//! *Taking over*: a new process goes on with the sockets of the old one, learns the fleet, and only then asks the old one to
 //! stop, which answers what it has accepted and leaves. At no moment is nobody listening.
 
 use std::path::PathBuf;
@@ -41,6 +41,12 @@ impl Predecessor {
             bail!("--take-over: process {pid} is no nearcast but {theirs}");
         }
         Ok(Self(Pid::from_raw(pid)))
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn pid(self) -> i32 {
+        self.0.as_raw()
     }
 
     /// Asks it to stop. One that has gone already is as good.
