@@ -3,7 +3,7 @@
 //! Every socket of ours lets others of the same user share its port (`SO_REUSEPORT`), so that a thread has one of its
 //! own and a new process can listen before the old one leaves. Sharing by *mistake* would give a forgotten second
 //! instance half of our players, so before that a socket that does not share finds out whether somebody is there;
-//! [`Sockets::taking_over`] leaves this out, and goes on with the other's own sockets where it may ([`taken`]).
+//! [`Sockets::taking_over`] leaves this out, and goes on with the other's own sockets where it may (`sockets/taken`).
 //!
 //! Sockets that a supervisor opened for us (systemd's `LISTEN_FDS`) are known by their kind and address. Such a socket
 //! is never closed between two processes, so that not one connection is lost, and its port may be one that we have no
