@@ -82,7 +82,8 @@ async fn kdig_is_answered_by_every_rule() {
 }
 
 /// One decision for both: a thousand clients from everywhere get the same first edge by either way.
-#[tokio::test]
+// On a thread of their own, the edges go on showing their pages while this one waits for kdig.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_thousand_clients_are_sent_to_the_same_edge_by_http_and_by_dns() {
     let edges = Edge::start_each(&[CHICAGO, NEW_YORK, LONDON, TOKYO]).await;
     // Unbooked, so that asking twice is asking the same.
