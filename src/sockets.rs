@@ -106,7 +106,7 @@ impl Sockets {
             |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"));
         let local = |socket: Socket| socket.local_addr().map(|local| local.as_socket().unwrap_or(address));
         let (address, mut sockets) = match self.before {
-            Some(before) => (address, taken_or_none(before, address, kind)),
+            Some(before) => (address, taken_or_none(before, address, kind)?),
             None => (bind(address, kind, false).and_then(local).map_err(named)?, Vec::new()),
         };
         // Of more than there are threads the rest goes with its process: nobody here would accept from it.
@@ -127,8 +127,8 @@ impl Sockets {
 }
 
 /// The other's sockets; none if they cannot be had, which is no reason not to relieve it.
-fn taken_or_none(before: i32, address: SocketAddr, kind: Type) -> Vec<Socket> {
-    taken::from(before, address, kind).unwrap_or_else(|error| {
+fn taken_or_none(before: i32, address: SocketAddr, kind: Type) -> io::Result<Vec<Socket>> {
+    let sockets = taken::from(before, address, kind).unwrap_or_else(|error| {
         tracing::warn!(
             pid = before,
             %address,
@@ -137,7 +137,12 @@ fn taken_or_none(before: i32, address: SocketAddr, kind: Type) -> Vec<Socket> {
              under way when it leaves, unless net.ipv4.tcp_migrate_req is 1"
         );
         Vec::new()
-    })
+    });
+    if kind == Type::STREAM {
+        // Who had more to do than it could may have narrowed its queue.
+        sockets.iter().try_for_each(|socket| socket.listen(BACKLOG))?;
+    }
+    Ok(sockets)
 }
 
 fn is_taken(error: &io::Error) -> bool {

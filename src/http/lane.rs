@@ -74,7 +74,11 @@ impl Lane {
         };
         if self.gauge.refuses() {
             let problem = Problem::new(Slug::Busy, "requests wait too long for their turn at this replica");
-            return Some(refuse(&problem.retry_after(BUSY_RETRY_S)));
+            let mut response = refuse(&problem.retry_after(BUSY_RETRY_S));
+            // A refusal costs nearly as much as an answer. Those who are here have to become fewer, and who comes by a
+            // new connection finds its door as narrow as it has to be.
+            last_of_connection(&mut response, request.version());
+            return Some(response);
         }
         let client = self.front.client(self.peer, request.headers());
         // A trusted peer that names nobody speaks for itself.
@@ -88,11 +92,10 @@ impl Lane {
         Some(response)
     }
 
-    /// An answer as it leaves: before the end of this process it is the last of its connection. HTTP/2 says so in its
-    /// own way.
+    /// An answer as it leaves: before the end of this process it is the last of its connection.
     fn leave(&self, mut response: Response<LaneBody>, version: Version) -> Outcome {
-        if self.front.stops() && version < Version::HTTP_2 {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        if self.front.stops() {
+            last_of_connection(&mut response, version);
         }
         Ok(response)
     }
@@ -107,6 +110,13 @@ impl Lane {
         let (version, lane) = (request.version(), self.clone());
         let answer = self.router.clone().call(request);
         Box::pin(async move { lane.leave(answer.await?.map(EitherBody::Right), version) })
+    }
+}
+
+/// HTTP/2 has its own way to say so.
+fn last_of_connection<B>(response: &mut Response<B>, version: Version) {
+    if version < Version::HTTP_2 {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
 }
 

@@ -9,6 +9,7 @@ mod backlog;
 mod census;
 mod connection;
 mod gauge;
+mod pace;
 mod watch;
 
 use std::io;

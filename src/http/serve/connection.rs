@@ -81,11 +81,11 @@ pub(super) async fn accept(
                 let closed = plain_backlog.closed() + secure_backlog.closed();
                 front.telemetry.refused_connections("late", closed);
             }
-            accepted = plain_backlog.accept(&plain, longest_wait) => match accepted {
+            accepted = player(&plain, &mut plain_backlog, &gauge, longest_wait) => match accepted {
                 Ok(accepted) => worker.begin(accepted, None),
                 Err(error) => accept_failed(&error, "player").await,
             },
-            accepted = newcomer(secure.as_ref(), &mut secure_backlog, &gauge, longest_wait) => match accepted {
+            accepted = secured(secure.as_ref(), &mut secure_backlog, &gauge, longest_wait) => match accepted {
                 Ok((accepted, tls)) => worker.begin(accepted, Some(tls)),
                 Err(error) => accept_failed(&error, "player").await,
             },
@@ -105,9 +105,24 @@ pub(super) async fn accept(
     worker.end().await;
 }
 
+/// The next HTTP connection. While requests of those who are in wait for their turn, one newcomer in a while is let in:
+/// a connection costs several requests, and those who were refused would come again by new ones.
+async fn player(
+    listener: &TcpListener,
+    backlog: &mut Backlog,
+    gauge: &Gauge,
+    longest_wait: impl Fn() -> Duration,
+) -> std::io::Result<(TcpStream, SocketAddr)> {
+    if gauge.is_late() {
+        backlog.hold(listener, longest_wait());
+        tokio::time::sleep(LATE_PAUSE).await;
+    }
+    backlog.accept(listener, longest_wait).await
+}
+
 /// The next HTTPS connection; never, if there is no such listener. While requests wait for their turn, handshakes wait
 /// in the kernel's queue.
-async fn newcomer<'a>(
+async fn secured<'a>(
     door: Option<&'a (TcpListener, Tls)>,
     backlog: &mut Backlog,
     gauge: &Gauge,
@@ -115,6 +130,7 @@ async fn newcomer<'a>(
 ) -> std::io::Result<((TcpStream, SocketAddr), &'a Tls)> {
     let Some((listener, tls)) = door else { return std::future::pending().await };
     while gauge.is_late() {
+        backlog.hold(listener, longest_wait());
         tokio::time::sleep(LATE_PAUSE).await;
     }
     Ok((backlog.accept(listener, longest_wait).await?, tls))

@@ -16,7 +16,8 @@ use tokio::time::Instant;
 
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(10);
-/// Weight of the newest look in the wait that counts: one slow poll is no queue.
+/// Least weight of the newest look in the wait that counts: one slow poll is no queue. A look that took as long as the
+/// limit is one, and counts alone: the next would come too late.
 const NEWEST: f32 = 0.3;
 /// Times the limit at which nearly all is refused.
 const FULL: f32 = 4.0;
@@ -68,9 +69,10 @@ pub(super) async fn watch(gauge: Arc<Gauge>, limit_ms: impl Fn() -> u64) {
         // To the end of the queue; all that is ready now is polled before this returns.
         tokio::task::yield_now().await;
         let newest = joined.elapsed().as_secs_f32() * 1000.0;
-        wait_ms += NEWEST * (newest - wait_ms);
         #[expect(clippy::cast_precision_loss, reason = "milliseconds, at most ten thousand")]
-        gauge.set(wait_ms, limit_ms() as f32);
+        let limit_ms = limit_ms() as f32;
+        wait_ms += (newest / limit_ms).clamp(NEWEST, 1.0) * (newest - wait_ms);
+        gauge.set(wait_ms, limit_ms);
     }
 }
 
