@@ -3,6 +3,7 @@
 //! Nothing is decided here. If a line of this file could be tested without starting a service, it belongs in
 //! another room.
 
+mod desk;
 mod memory;
 mod plan;
 mod reload;
@@ -107,7 +108,7 @@ pub async fn start(config: Config, file: Option<&Path>, sockets: &Sockets) -> an
     let tls = plan::certificate(&config)?.map(|certificate| tls(&certificate, &core)).transpose()?;
     let names = plan::dns_front(&config, &core)?;
     if let Some(file) = file {
-        let reloader = Reloader::new(file, &config, &core, &front, (tls.as_ref(), names.as_ref()));
+        let reloader = Reloader::new(file, &config, &core, &front, (tls.as_ref(), names.as_ref()))?;
         core.reload_on_demand(Arc::new(reloader), &front)?;
     }
     let ops = http::serve::bind_ops(server, sockets)

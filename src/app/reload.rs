@@ -10,12 +10,14 @@
 //! databases and decided on the old fleet; that lasts for microseconds.
 
 use std::collections::HashSet;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
+use super::desk::Desk;
 use super::{Core, plan};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigErrors, Credentials, Server};
@@ -49,6 +51,7 @@ pub(super) struct Reloader {
     clock: Clock,
     state: Arc<State>,
     telemetry: Arc<Telemetry>,
+    desk: Desk,
     /// Held for the whole of a reload; inside: the files that the configuration in force rests on.
     files: Mutex<Vec<PathBuf>>,
 }
@@ -90,13 +93,16 @@ struct Trust {
 
 impl Reloader {
     /// A reloader of this file for a service that was started with `config`.
+    ///
+    /// # Errors
+    /// Its thread cannot be started.
     pub(super) fn new(
         path: &Path,
         config: &Config,
         core: &Core,
         front: &Arc<Front>,
         (tls, dns): (Option<&Tls>, Option<&Arc<dns::Front>>),
-    ) -> Self {
+    ) -> io::Result<Self> {
         let fleet = Fleet {
             locator: Arc::clone(&core.locator),
             state: Arc::clone(&core.state),
@@ -107,7 +113,7 @@ impl Reloader {
         let names = Names { front: dns.cloned() };
         let telemetry = Arc::clone(&core.telemetry);
         let shown = Shown { tls: tls.cloned(), telemetry, clock: core.clock.clone() };
-        Self {
+        Ok(Self {
             path: path.to_owned(),
             parts: Arc::new([
                 Box::new(fleet) as Box<dyn Reloadable>,
@@ -119,8 +125,9 @@ impl Reloader {
             clock: core.clock.clone(),
             state: Arc::clone(&core.state),
             telemetry: Arc::clone(&core.telemetry),
+            desk: Desk::new()?,
             files: Mutex::new(files(path, config)),
-        }
+        })
     }
 
     /// Takes over the file as it is now. What becomes of it is said in the log and counted, whoever asked.
@@ -130,7 +137,7 @@ impl Reloader {
     pub(super) async fn reload(&self, because: &str) -> Result<Reloaded, NotReloaded> {
         let mut files_in_force = self.files.lock().await;
         let (path, parts) = (self.path.clone(), Arc::clone(&self.parts));
-        let prepared = tokio::task::spawn_blocking(move || prepare(&path, &parts)).await;
+        let prepared = self.desk.run(move || prepare(&path, &parts)).await;
         let prepared =
             prepared.unwrap_or_else(|panic| Err(NotReloaded::of(vec![format!("our side: {panic}")])));
         let (config, swaps) = match prepared {
