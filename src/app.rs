@@ -35,6 +35,7 @@ use crate::scrape::Scraper;
 use crate::sockets::Sockets;
 use crate::state::timeline::What;
 use crate::state::{Live, Observer, State};
+use crate::streams::Lists;
 use crate::telemetry::{CountedObserver, Telemetry};
 
 /// How often the configuration, keys and databases are looked at for a change. A handful of `stat` calls, and they
@@ -70,6 +71,8 @@ struct Core {
     resolver: Arc<Resolver>,
     telemetry: Arc<Telemetry>,
     scraper: Arc<Scraper>,
+    /// Asks origins what is published on them.
+    lists: Arc<Scraper>,
     /// What outlives a restart; `None`: nothing is to.
     keeper: Option<Arc<Keeper>>,
     cancel: CancellationToken,
@@ -105,6 +108,7 @@ pub async fn start(config: Config, file: Option<&Path>, sockets: &Sockets) -> an
     let front = Arc::new(front);
     front.guard_ops(plan::ops_token(&config)?);
     front.sign_by(plan::signers(&config)?);
+    front.answer_callers(plan::callers(&config)?);
     let tls = plan::certificate(&config)?.map(|certificate| tls(&certificate, &core)).transpose()?;
     let names = plan::dns_front(&config, &core)?;
     if let Some(file) = file {
@@ -312,7 +316,11 @@ impl Core {
         let cancel = CancellationToken::new();
         let observer = Arc::clone(&state) as Arc<dyn Observer>;
         let observer = Arc::new(CountedObserver::new(Arc::clone(&telemetry), observer));
-        let scraper = Scraper::start(&nodes, plan::how(config)?, clock.clone(), observer, cancel.clone());
+        let how = plan::how(config)?;
+        let (pages, list_how) = plan::lists(&nodes, config, &how);
+        let scraper = Scraper::start(&nodes, how, clock.clone(), observer, cancel.clone());
+        let lists = Arc::new(Lists::new(Arc::clone(&state)));
+        let lists = Scraper::start(&pages, list_how, clock.clone(), lists, cancel.clone());
         let core = Self {
             clock,
             state,
@@ -320,6 +328,7 @@ impl Core {
             resolver,
             telemetry,
             scraper: Arc::new(scraper),
+            lists: Arc::new(lists),
             keeper,
             cancel,
             tasks: TaskTracker::new(),

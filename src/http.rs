@@ -38,6 +38,8 @@ mod resolve;
 mod rtt;
 pub mod serve;
 pub mod sign;
+pub mod srs;
+mod streams;
 pub mod tls;
 
 #[cfg(test)]
@@ -56,6 +58,7 @@ use self::client_ip::{ClientRule, Peer};
 use self::limit::Limiter;
 use self::reload::Reload;
 use self::sign::Signers;
+use self::srs::caller::Callers;
 use crate::config;
 use crate::resolver::Resolver;
 use crate::telemetry::{Lid, Telemetry};
@@ -74,6 +77,8 @@ pub struct Front {
     reload: ArcSwapOption<Reload>,
     /// What domains sign and check with.
     signers: ArcSwap<Signers>,
+    /// Which media servers are answered; `None`: none.
+    callers: ArcSwapOption<Callers>,
     /// How often one client may ask.
     limiter: Limiter,
     /// How many may be connected, and for how long; swapped by [`Front::limit`].
@@ -82,6 +87,8 @@ pub struct Front {
     stops: AtomicBool,
     /// Over the log lines of each kind of failure.
     lids: [Lid; problem::Slug::ALL.len()],
+    /// Over those of refused hooks.
+    hook_lid: Lid,
 }
 
 /// Which listener a route belongs to.
@@ -113,6 +120,15 @@ pub static ROUTES: &[Route] = &[
     Route::player("OPTIONS", "/resolve",      |options| on(options, resolve::preflight)),
     Route::player("POST",    "/rtt",          |post| on(post, rtt::take)),
     Route::player("OPTIONS", "/rtt",          |options| on(options, rtt::preflight)),
+    Route::player("POST",    "/hooks/{hook}",                     |post| on(post, srs::hooks::take)),
+    Route::player("POST",    "/t/{token}/hooks/{hook}",           |post| on(post, srs::hooks::take)),
+    Route::player("POST",    "/t/{token}/{node}/hooks/{hook}",    |post| on(post, srs::hooks::take)),
+    Route::player("GET",     "/api/v1/clusters",                  |get| on(get, srs::clusters::show)),
+    Route::player("POST",    "/api/v1/clusters",                  |post| on(post, srs::clusters::show)),
+    Route::player("GET",     "/t/{token}/api/v1/clusters",        |get| on(get, srs::clusters::show)),
+    Route::player("POST",    "/t/{token}/api/v1/clusters",        |post| on(post, srs::clusters::show)),
+    Route::player("GET",     "/t/{token}/{node}/api/v1/clusters", |get| on(get, srs::clusters::show)),
+    Route::player("POST",    "/t/{token}/{node}/api/v1/clusters", |post| on(post, srs::clusters::show)),
     Route::player("GET",     "/livez",        |get| on(get, probes::live)),
     Route::player("GET",     "/readyz",       |get| on(get, probes::ready)),
 
@@ -131,6 +147,7 @@ pub static ROUTES: &[Route] = &[
     Route::ops(   "GET",     "/login",        |get| on(get, login::show)),
     Route::ops(   "POST",    "/login",        |post| on(post, login::begin)),
     Route::ops(   "POST",    "/logout",       |post| on(post, login::end)),
+    Route::ops(   "GET",     "/streams",      |get| on(get, streams::list)),
     Route::ops(   "GET",     "/explain",      |get| on(get, explain::show)),
     Route::ops(   "GET",     "/geo",          |get| on(get, geo::show)),
     Route::ops(   "GET",     "/metrics",      |get| on(get, metrics::show)),
@@ -178,10 +195,12 @@ impl Front {
             ops_token: ArcSwapOption::empty(),
             reload: ArcSwapOption::empty(),
             signers: ArcSwap::default(),
+            callers: ArcSwapOption::empty(),
             limiter: Limiter::new(&limits),
             limits: ArcSwap::from_pointee(limits),
             stops: AtomicBool::new(false),
             lids: Default::default(),
+            hook_lid: Lid::default(),
         }
     }
 

@@ -14,6 +14,7 @@ mod fixture;
 #[doc(hidden)]
 pub mod fuzzing;
 mod rtt;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -45,6 +46,7 @@ pub use self::board::{Board, Cause, Flow, Flows, Member, NEAR, Roster, Row, SHOW
 pub use self::drain::{PreviewView, TakerView};
 pub use self::explain::{CandidateView, Explanation};
 pub use self::rtt::{MOST_TIMES, ReportRefusal};
+pub use self::streams::{Admission, Upstream};
 pub use self::token::TokenKey;
 pub use self::view::{DrainView, FleetView, NodeView, TargetView};
 pub use crate::schedule::scene::{Family, MOST_PICKS, Pick};
@@ -179,6 +181,12 @@ impl Resolver {
     #[must_use]
     pub fn new(state: Arc<State>, locator: Arc<Locator>, seed: u64) -> Self {
         Self { state, locator, tickets: AtomicU64::new(seed), reports: ArcSwapOption::empty() }
+    }
+
+    /// What all tasks share, for fronts that look something up or are told something.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
     }
 
     /// Now, for who has nothing else that tells.

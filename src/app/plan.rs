@@ -13,6 +13,7 @@ use crate::dns::{self, CookieSecret};
 use crate::geo::{Located, Precision};
 use crate::http::access::OpsToken;
 use crate::http::sign::{Signer, Signers, SigningKey};
+use crate::http::srs::caller::{CallerToken, Callers};
 use crate::http::tls::Certificate;
 use crate::resolver::TokenKey;
 use crate::schedule::fleet::{DomainSpec, Fleet, FleetError, PoolSpec};
@@ -23,6 +24,7 @@ use crate::schedule::uplink::{Uplink, UplinkSpec};
 use crate::schedule::watch::WatchSettings;
 use crate::scrape::{Access, BadFiles, How};
 use crate::state::Plan;
+use crate::streams;
 
 /// Gives nodes without a configured place the one of their first address that a database knows.
 pub(super) fn locate(mut nodes: Vec<Node>, where_is: impl Fn(IpAddr) -> Located) -> Vec<Node> {
@@ -115,6 +117,21 @@ pub(super) fn signers(config: &Config) -> anyhow::Result<Signers> {
     config.domains.iter().filter_map(|domain| signer(domain).transpose()).collect()
 }
 
+/// Which media servers a configuration answers; `None`: none.
+pub(super) fn callers(config: &Config) -> anyhow::Result<Option<Callers>> {
+    let Some(settings) = &config.streams else { return Ok(None) };
+    let token = |caller: &crate::config::Caller| {
+        let (shown, of) = (caller.token_file.display(), &caller.pool);
+        let file = std::fs::read(&caller.token_file)
+            .with_context(|| format!("callers.token_file of {of}: cannot read {shown}"))?;
+        let token = CallerToken::new(&file)
+            .map_err(|error| anyhow::anyhow!("callers.token_file of {of}: {shown} {error}"))?;
+        Ok((token, caller.pool.clone()))
+    };
+    let tokens = config.callers.iter().map(token).collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(Some(Callers::new(settings.clone(), tokens)?))
+}
+
 /// The DNS front of a configuration; `None`: it has none.
 pub(super) fn dns_front(config: &Config, core: &Core) -> anyhow::Result<Option<Arc<dns::Front>>> {
     let Some(settings) = &config.dns else { return Ok(None) };
@@ -136,6 +153,13 @@ pub(super) fn certificate(config: &Config) -> anyhow::Result<Option<Certificate>
 /// How exporters are asked. Reads the files that it takes.
 pub(super) fn how(config: &Config) -> Result<How, BadFiles> {
     Ok(How { settings: config.scrape, access: Access::open(&config.exporters)? })
+}
+
+/// Which origins are asked for what is published on them, and how.
+pub(super) fn lists(nodes: &[Node], config: &Config, how: &How) -> (Vec<Node>, How) {
+    let Some(streams) = &config.streams else { return (Vec::new(), how.clone()) };
+    let settings = streams::rhythm(how.settings, streams.poll_interval_ms);
+    (streams::pages(nodes), How { settings, access: how.access.clone() })
 }
 
 /// The settings that answers depend on.

@@ -68,6 +68,7 @@ struct Fleet {
     locator: Arc<crate::geo::Locator>,
     state: Arc<State>,
     scraper: Arc<Scraper>,
+    lists: Arc<Scraper>,
     telemetry: Arc<Telemetry>,
 }
 
@@ -107,6 +108,7 @@ impl Reloader {
             locator: Arc::clone(&core.locator),
             state: Arc::clone(&core.state),
             scraper: Arc::clone(&core.scraper),
+            lists: Arc::clone(&core.lists),
             telemetry: Arc::clone(&core.telemetry),
         };
         let trust = Trust { resolver: Arc::clone(&core.resolver), front: Arc::clone(front) };
@@ -195,7 +197,8 @@ fn files(path: &Path, config: &Config) -> Vec<PathBuf> {
         config.exporters.credentials.iter().flat_map(Credentials::files).map(|file| file.path.clone());
     let signing = config.domains.iter().flat_map(|domain| domain.keys.iter().cloned());
     let keys = keys.into_iter().flatten().cloned();
-    std::iter::once(path.to_owned()).chain(keys).chain(shown).chain(signing).collect()
+    let tokens = config.callers.iter().map(|caller| caller.token_file.clone());
+    std::iter::once(path.to_owned()).chain(keys).chain(shown).chain(signing).chain(tokens).collect()
 }
 
 // === impl Fixed ===
@@ -258,13 +261,16 @@ impl Reloadable for Fleet {
         let live = Live::new(fleet, plan::plan(next), self.state.clock().now());
         let domains: Vec<Box<str>> = next.domains.iter().map(|domain| domain.name.clone()).collect();
         let how = plan::how(next)?;
+        let (pages, list_how) = plan::lists(&nodes, next, &how);
         let (locator, state) = (Arc::clone(&self.locator), Arc::clone(&self.state));
         let (scraper, telemetry) = (Arc::clone(&self.scraper), Arc::clone(&self.telemetry));
+        let lists = Arc::clone(&self.lists);
         Ok(Box::new(move || {
             telemetry.answers.set_domains(domains.iter().map(|domain| &**domain));
             locator.adopt(places);
             state.replace(live);
             scraper.retarget(&nodes, how);
+            lists.retarget(&pages, list_how);
             let ids: HashSet<&str> = nodes.iter().map(|node| &*node.id).collect();
             telemetry.keep_nodes(|id| ids.contains(id));
         }))
@@ -277,12 +283,11 @@ impl Reloadable for Trust {
     fn prepare(&self, next: &Config) -> anyhow::Result<Swap> {
         // All are read before any is complained of.
         let (reports, ops, signers) = (plan::token_key(next), plan::ops_token(next), plan::signers(next));
-        let mistakes: Vec<String> = [reports.as_ref().err(), ops.as_ref().err(), signers.as_ref().err()]
-            .into_iter()
-            .flatten()
-            .map(|error| format!("{error:#}"))
-            .collect();
-        let (Ok(reports), Ok(ops), Ok(signers)) = (reports, ops, signers) else {
+        let callers = plan::callers(next);
+        let wrong =
+            [reports.as_ref().err(), ops.as_ref().err(), signers.as_ref().err(), callers.as_ref().err()];
+        let mistakes: Vec<String> = wrong.into_iter().flatten().map(|error| format!("{error:#}")).collect();
+        let (Ok(reports), Ok(ops), Ok(signers), Ok(callers)) = (reports, ops, signers, callers) else {
             anyhow::bail!("{}", mistakes.join("; "));
         };
         let (server, limits) = (next.server.clone(), next.limits);
@@ -292,6 +297,7 @@ impl Reloadable for Trust {
             front.retrust(&server);
             front.guard_ops(ops);
             front.sign_by(signers);
+            front.answer_callers(callers);
             front.limit(limits);
         }))
     }
