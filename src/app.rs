@@ -29,7 +29,7 @@ use crate::dns;
 use crate::geo::Locator;
 use crate::http::tls::{Certificate, Tls};
 use crate::http::{self, Front};
-use crate::resolver::{Explanation, Family, Question, Resolver, Why};
+use crate::resolver::{Explanation, Family, Question, Resolver, Want, Why};
 use crate::scrape::Scraper;
 use crate::sockets::Sockets;
 use crate::state::timeline::What;
@@ -104,6 +104,7 @@ pub async fn start(config: Config, file: Option<&Path>, sockets: &Sockets) -> an
     let front = Arc::new(front);
     front.guard_ops(plan::ops_token(&config)?);
     front.sign_by(plan::signers(&config)?);
+    front.redirect_by(&config.domains);
     let tls = plan::certificate(&config)?.map(|certificate| tls(&certificate, &core)).transpose()?;
     let names = plan::dns_front(&config, &core)?;
     if let Some(file) = file {
@@ -249,6 +250,7 @@ pub async fn explain_once(
         current: None,
         count: crate::resolver::MOST_PICKS,
         family: Family::Both,
+        want: Want::default(),
     };
     let explanation = core.resolver.explain(&question).with_context(|| format!("no answer for {domain}"));
     core.cancel.cancel();

@@ -5,7 +5,7 @@
 //! what a node is ([`node`], [`place`], [`thresholds`]); what is measured ([`reading`] → [`window`] → [`load`] →
 //! [`pressure`]); how a node fares over time ([`health`], [`watch`], [`cost`], [`traffic`], [`proven`]); what answers
 //! have promised ([`booking`], [`carry`], [`inflight`]) and what the fleet has taught ([`kappa`], [`learnt`]); who is
-//! near whom ([`fleet`], [`cells`], [`rtt`]); and the choice ([`price`], [`affinity`], [`scene`], [`walk`], [`policy`], [`decide`]);
+//! near whom ([`fleet`], [`cells`], [`rtt`]) and pulls from whom ([`layers`]); and the choice ([`price`], [`affinity`], [`scene`], [`walk`], [`policy`], [`decide`]);
 //! and what a drain would do ([`preview`]).
 
 pub mod node;
@@ -33,6 +33,7 @@ pub mod uplink;
 
 pub mod cells;
 pub mod fleet;
+pub mod layers;
 
 pub mod affinity;
 pub mod budget;

@@ -16,7 +16,7 @@ use crate::schedule::node::{Node, NodeIndex};
 use crate::schedule::proven::Record;
 use crate::schedule::reading::{ProbeFailure, Reading, Timing};
 use crate::schedule::terms::TermSettings;
-use crate::schedule::watch::{NodeReport, Watch, WatchSettings, families};
+use crate::schedule::watch::{NodeReport, Watch, WatchSettings, reach};
 
 /// The settings of one configuration that answers depend on.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -223,7 +223,10 @@ impl Live {
             }
             let update = before.ledger.update_in_force(old);
             self.ledger.line(index).set_since(before.ledger.line(old).since());
-            self.ledger.update(index, &LineUpdate { status: update.status | families(node), ..update });
+            self.ledger.update(
+                index,
+                &LineUpdate { status: update.status & !status::REACH | reach(node), ..update },
+            );
             cell.report.store(before.report(old));
         }
         for (index, node) in (0u32..).map(NodeIndex).zip(&self.fleet.nodes) {
@@ -277,17 +280,13 @@ impl Live {
 /// The line of a node before its first sample: capacity counts, load does not.
 fn unmeasured(node: &Node, plan: Plan) -> LineUpdate {
     if node.exporters.is_empty() {
-        return LineUpdate { status: status::UNMEASURED | families(node), ..LineUpdate::default() };
+        return LineUpdate { status: status::UNMEASURED | reach(node), ..LineUpdate::default() };
     }
     let mbps =
         node.bandwidth_mbps.unwrap_or(plan.watch.assumed_mbps) * node.weight * node.thresholds.bandwidth;
     #[expect(clippy::cast_possible_truncation, reason = "a pressure needs three digits")]
     let slope = (1.0 / mbps) as f32;
-    LineUpdate {
-        slope: [slope, 0.0, 0.0],
-        status: status::STARTING | families(node),
-        ..LineUpdate::default()
-    }
+    LineUpdate { slope: [slope, 0.0, 0.0], status: status::STARTING | reach(node), ..LineUpdate::default() }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "κ needs three digits")]
