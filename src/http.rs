@@ -40,6 +40,7 @@ mod resolve;
 mod rtt;
 pub mod serve;
 pub mod sign;
+pub mod srs;
 pub mod tls;
 
 #[cfg(test)]
@@ -59,6 +60,7 @@ use self::limit::Limiter;
 use self::play::Redirects;
 use self::reload::Reload;
 use self::sign::Signers;
+use self::srs::caller::Callers;
 use crate::config;
 use crate::resolver::Resolver;
 use crate::telemetry::{Lid, Telemetry};
@@ -79,6 +81,8 @@ pub struct Front {
     signers: ArcSwap<Signers>,
     /// How players are redirected.
     redirects: ArcSwap<Redirects>,
+    /// Which media servers are answered; `None`: none.
+    callers: ArcSwapOption<Callers>,
     /// How often one client may ask.
     limiter: Limiter,
     /// How many may be connected, and for how long; swapped by [`Front::limit`].
@@ -186,6 +190,7 @@ impl Front {
             reload: ArcSwapOption::empty(),
             signers: ArcSwap::default(),
             redirects: ArcSwap::default(),
+            callers: ArcSwapOption::empty(),
             limiter: Limiter::new(&limits),
             limits: ArcSwap::from_pointee(limits),
             stops: AtomicBool::new(false),

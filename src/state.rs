@@ -8,10 +8,12 @@ pub mod bitrates;
 mod chronicle;
 mod drain;
 pub mod history;
+pub mod hosts;
 mod live;
 pub mod memory;
 pub mod recent;
 mod rtt;
+pub mod streams;
 pub mod timeline;
 
 use std::net::IpAddr;
@@ -31,6 +33,7 @@ use self::bitrates::{Bitrates, KnownBitrates};
 pub use self::chronicle::Chronicle;
 pub use self::live::{Live, Plan};
 pub use self::rtt::Rtts;
+use self::streams::{Identity, Streams};
 use self::timeline::What;
 
 /// A node reported as failing is probed again at once, but not more often than this, ms.
@@ -63,6 +66,8 @@ pub struct State {
     kappa_alarm: AtomicBool,
     /// What client networks have measured.
     rtts: Rtts,
+    /// Which origin has which stream.
+    streams: Streams,
     /// Held while the fleet is replaced or an operator gives an order to one of its nodes.
     orders: std::sync::Mutex<()>,
     /// What happened, for people.
@@ -97,6 +102,7 @@ impl State {
             bitrates: Bitrates::default(),
             kappa_alarm: AtomicBool::new(false),
             rtts: Rtts::default(),
+            streams: Streams::default(),
             orders: std::sync::Mutex::default(),
             chronicle: Chronicle::default(),
         };
@@ -127,6 +133,12 @@ impl State {
         &self.rtts
     }
 
+    /// Which origin has which stream.
+    #[must_use]
+    pub fn streams(&self) -> &Streams {
+        &self.streams
+    }
+
     /// Puts another fleet in force. Nodes that stay keep their memory and their bookings.
     pub fn replace(&self, mut next: Live) {
         let _orders = self.orders();
@@ -139,6 +151,7 @@ impl State {
         // copy and the swap is moved over now.
         self.live.load().inherit_bookings(&before);
         self.tell_of_reload(&before, &self.live.load());
+        self.tidy_streams(&self.live.load(), self.clock.now());
     }
 
     /// Looks at every node once a second: evidence that ages makes a node stale without a scrape, and a drain
@@ -152,6 +165,7 @@ impl State {
         self.bitrates.publish(now);
         let live = self.live.load();
         self.rtts.tidy(now);
+        self.tidy_streams(&live, now);
         let mut stale = 0;
         for (index, report) in live.reports() {
             let was_stale = report.state == NodeState::Stale;
@@ -184,6 +198,10 @@ impl State {
         if self.suspects.len() > MOST_SUSPECTS {
             self.suspects.retain(|_, since| now.since_ms(*since) < SUSPECT_EVERY_MS);
         }
+    }
+
+    fn tidy_streams(&self, live: &Live, now: Moment) {
+        self.streams.tidy(|node| live.fleet.by_id(node).is_some(), now);
     }
 
     /// Says once, when κ leaves or re-enters what the configured replicas explain. Whether it is outside now.
@@ -278,6 +296,10 @@ impl Observer for State {
         let Some(index) = live.fleet.by_id(node) else { return };
         if let Ok(reading) = &outcome {
             self.bitrates.observe(&reading.streams, timing.received);
+            let identity = reading.media.as_ref().and_then(|media| Identity::of_page(&media.identity));
+            if let Some(identity) = identity {
+                self.streams.restarted(node, &identity, timing.sent, self.clock.now());
+            }
         }
         live.observe(index, target, outcome, timing, self.clock.now());
     }

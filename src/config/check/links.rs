@@ -40,7 +40,9 @@ pub(super) fn check(draft: &Draft<'_>, report: &Report) {
     let of_pools = draft.pools.iter().map(|pool| ("fallback", &pool.fallback));
     let upstreams = draft.pools.iter().map(|pool| ("upstream", &pool.upstream));
     let origins = draft.domains.iter().map(|domain| ("origins", &domain.origins));
-    for (key, name) in of_nodes.chain(of_domains).chain(of_pools).chain(upstreams).chain(origins) {
+    let of_callers = draft.callers.iter().map(|caller| ("pool", &caller.pool));
+    let others = upstreams.chain(origins).chain(of_callers);
+    for (key, name) in of_nodes.chain(of_domains).chain(of_pools).chain(others) {
         pools.look_up(key, name.as_ref(), report);
     }
     check_circles(draft, report);
@@ -57,6 +59,7 @@ pub(super) fn check(draft: &Draft<'_>, report: &Report) {
     for pop in &draft.pops {
         pops.look_up("name", pop.name.as_ref(), report);
     }
+    super::streams::check(draft, report);
     if let Some(dns) = &draft.dns {
         super::dns::check(dns, &draft.domains, draft.server.tls.is_some(), report);
     }
