@@ -121,6 +121,8 @@ pub static ROUTES: &[Route] = &[
     Route::player("GET",     "/resolve",      |get| on(get, resolve::show)),
     Route::player("OPTIONS", "/resolve",      |options| on(options, resolve::preflight)),
     Route::player("GET",     play::ROUTE,     |get| on(get, play::show)),
+    Route::player("GET",     play::ROUTE_OF_CALLER,  |get| on(get, play::show)),
+    Route::player("GET",     play::ROUTE_OF_NODE,    |get| on(get, play::show)),
     Route::player("OPTIONS", play::ROUTE,     |options| on(options, play::preflight)),
     Route::player("POST",    "/rtt",          |post| on(post, rtt::take)),
     Route::player("OPTIONS", "/rtt",          |options| on(options, rtt::preflight)),
@@ -205,7 +207,7 @@ impl Front {
 
     /// From now on players of these domains are redirected as they say.
     pub fn redirect_by(&self, domains: &[config::Domain]) {
-        self.redirects.store(Arc::new(Redirects::of(domains)));
+        self.redirects.store(Arc::new(Redirects::new(domains)));
     }
 
     /// From now on these limits count, for connections that are open, too.

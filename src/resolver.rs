@@ -17,6 +17,7 @@ mod rtt;
 #[cfg(test)]
 mod tests;
 mod token;
+mod upstream;
 mod view;
 mod want;
 
@@ -47,6 +48,7 @@ pub use self::drain::{PreviewView, TakerView};
 pub use self::explain::{CandidateView, Explanation};
 pub use self::rtt::{MOST_TIMES, ReportRefusal};
 pub use self::token::TokenKey;
+pub use self::upstream::{Pull, PullRefusal, Upstream};
 pub use self::view::{DrainView, FleetView, NodeView, TargetView};
 use self::want::Unwanted;
 pub use self::want::{MOST_TRIED, Role, Want, Way};
@@ -306,6 +308,7 @@ impl Resolver {
         let spec = &live.fleet.domains[usize::from(domain.0)];
         let pool = question.want.role.pool(spec).ok_or(Refusal::NoOrigins)?;
         let unwanted = Unwanted::of(&live, question);
+        let held = self.held(&live, question, pool);
         let need = Need::of(question, &self.state.bitrates(), live.plan.default_kbps);
         let now = self.state.clock().coarse();
         let rtt = self.measured(question.client, now);
@@ -318,8 +321,8 @@ impl Resolver {
             avoid: &unwanted.pops,
             tried: &unwanted.nodes,
             ways: question.want.way.bits(),
-            stays: false,
-            current: question.current.and_then(|ip| live.fleet.at_address(ip)),
+            stays: held.is_some(),
+            current: held.or_else(|| question.current.and_then(|ip| live.fleet.at_address(ip))),
             count: question.count.clamp(1, MOST_PICKS),
             isp: located.isp,
             bucket: bucket(question),

@@ -64,7 +64,7 @@ pub(super) fn no_such_route() -> Problem {
 
 /// The path is served, but not by this method. axum adds `Allow`.
 pub(super) async fn wrong_method(route: Option<MatchedPath>, uri: Uri) -> Problem {
-    if route.is_some_and(|route| route.as_str() == play::ROUTE) && !play::is_stream(uri.path()) {
+    if route.is_some_and(|route| play::ROUTES.contains(&route.as_str())) && !play::is_stream(&uri) {
         return no_such_route();
     }
     Problem::new(Slug::MethodNotAllowed, "this path does not answer this method; see the Allow header")

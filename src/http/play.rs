@@ -9,6 +9,7 @@
 //! tells in [`HOP`] which nodes the player has been sent to; these are out of the next answer, and after three it ends.
 
 mod asked;
+mod source;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -24,8 +25,8 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 
 use self::asked::Asked;
-pub(super) use self::asked::is_stream;
 use self::asked::{HOP, too_many_hops, without_hops};
+use self::source::Asker;
 use super::Front;
 use super::boundary;
 use super::client_ip::Peer;
@@ -33,20 +34,30 @@ use super::media::{self, Host};
 use super::problem::Problem;
 use super::resolve::{self, for_web_players, refusal_word};
 use super::sign::X_NEARCAST_SIGNATURE;
+use super::srs::caller::Prefix;
 use crate::config::{self, Redirect};
 use crate::resolver::{Answer, Family, Pick, Question, Refusal, Role, Want, Way, Why};
 
-/// The path of a stream; of those that it matches only such that [`is_stream`] are ours.
+/// The path of a stream.
 pub(super) const ROUTE: &str = "/{app}/{stream}";
+/// The same for a media server that shows who it is.
+pub(super) const ROUTE_OF_CALLER: &str = "/t/{token}/{app}/{stream}";
+pub(super) const ROUTE_OF_NODE: &str = "/t/{token}/{node}/{app}/{stream}";
+/// All of them: what they match is ours if [`is_stream`].
+pub(super) const ROUTES: [&str; 3] = [ROUTE, ROUTE_OF_CALLER, ROUTE_OF_NODE];
 /// Nodes named: the one in `Location`, and two in `Link`.
 const COUNT: usize = 3;
 /// What scripts may read of a redirect, or of why there is none.
 const EXPOSED: &str = "Location, Link, Retry-After, X-Nearcast-Degraded, X-Nearcast-Signature, X-Request-Id";
 
+/// `/app/stream.extension` as it came, whatever stood before it.
+#[derive(Clone, Copy, Debug)]
+struct Path<'a>(&'a str);
+
 /// What of an answer a URL is made of.
 struct Onward<'a> {
     answer: &'a Answer,
-    uri: &'a Uri,
+    path: Path<'a>,
     /// The query without where the player has been.
     query: String,
     tried: &'a [&'a str],
@@ -63,8 +74,13 @@ pub(super) struct Redirects {
 }
 
 /// A player is sent to its node.
-pub(super) async fn show(State(front): State<Arc<Front>>, peer: Peer, request: Request) -> Response {
-    let mut response = match redirect(&front, peer, request.uri(), request.headers()) {
+pub(super) async fn show(
+    State(front): State<Arc<Front>>,
+    peer: Peer,
+    prefix: Prefix,
+    request: Request,
+) -> Response {
+    let mut response = match redirect(&front, peer, &prefix, request.uri(), request.headers()) {
         Ok(response) => response,
         Err(problem) => for_web_players(problem.into_response()),
     };
@@ -74,7 +90,7 @@ pub(super) async fn show(State(front): State<Arc<Front>>, peer: Peer, request: R
 
 /// A browser asks whether it may ask: yes, from anywhere, for parts of a file too.
 pub(super) async fn preflight(uri: Uri) -> Response {
-    if !is_stream(uri.path()) {
+    if !is_stream(&uri) {
         return boundary::no_such_route().into_response();
     }
     let headers = [
@@ -87,9 +103,33 @@ pub(super) async fn preflight(uri: Uri) -> Response {
     (StatusCode::NO_CONTENT, headers).into_response()
 }
 
-fn redirect(front: &Front, peer: Peer, uri: &Uri, headers: &HeaderMap) -> Result<Response, Problem> {
+/// Whether a path that one of [`ROUTES`] matches ends in a stream's name.
+pub(super) fn is_stream(uri: &Uri) -> bool {
+    asked::is_stream(Path::of(uri).0)
+}
+
+fn redirect(
+    front: &Front,
+    peer: Peer,
+    prefix: &Prefix,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     boundary::check_length(uri)?;
-    let asked = Asked::read(uri.path(), uri, headers)?;
+    let path = Path::of(uri);
+    let asked = Asked::read(path.0, uri, headers)?;
+    let rules = front.redirects.load();
+    let rule = asked.domain.as_deref().map_or(&rules.usual, |domain| rules.of(domain));
+    let (client, by_tls) = (front.client(peer, headers), peer.asks_by_tls(headers));
+    let way = match by_tls {
+        false => Way::Http,
+        true if rule.downgrade => Way::HttpsFirst,
+        true => Way::Https,
+    };
+    let asker = Asker { prefix, ip: client, by_tls, way, rule };
+    if let Some(response) = asker.upstream(front, path, uri, &asked)? {
+        return Ok(response);
+    }
     let began = front.telemetry.answers.stopwatch();
     let domain = asked.required_domain()?;
     let signers = front.signers.load();
@@ -100,14 +140,6 @@ fn redirect(front: &Front, peer: Peer, uri: &Uri, headers: &HeaderMap) -> Result
     if asked.tried.is_full() {
         return Err(too_many_hops());
     }
-    let rules = front.redirects.load();
-    let rule = rules.of_domain(domain);
-    let (client, by_tls) = (front.client(peer, headers), peer.asks_by_tls(headers));
-    let way = match by_tls {
-        false => Way::Http,
-        true if rule.downgrade => Way::HttpsFirst,
-        true => Way::Https,
-    };
     let want = Want { role: Role::Play, way, tried: &asked.tried };
     let answer = match decide(front, domain, &asked.stream, client, want) {
         Ok(answer) => answer,
@@ -117,7 +149,7 @@ fn redirect(front: &Front, peer: Peer, uri: &Uri, headers: &HeaderMap) -> Result
         }
     };
     let query = without_hops(uri.query().unwrap_or_default());
-    let onward = Onward { answer: &answer, uri, query, tried: &asked.tried, client, by_tls, rule };
+    let onward = Onward { answer: &answer, path, query, tried: &asked.tried, client, by_tls, rule };
     let mut response = onward.response()?;
     if let Some(signer) = signer {
         let location = response.headers()[LOCATION].as_bytes();
@@ -155,17 +187,28 @@ fn decide(
     }
 }
 
+// === impl Path ===
+
+impl<'a> Path<'a> {
+    /// The last two parts.
+    fn of(uri: &'a Uri) -> Self {
+        let path = uri.path();
+        let before = path.rmatch_indices('/').nth(1).map_or(0, |(at, _)| at);
+        Self(&path[before..])
+    }
+}
+
 // === impl Redirects ===
 
 impl Redirects {
     /// Those of a configuration.
-    pub(super) fn of(domains: &[config::Domain]) -> Self {
+    pub(super) fn new(domains: &[config::Domain]) -> Self {
         let said = domains.iter().map(|domain| (domain.name.clone(), domain.redirect.clone()));
         let usual = Redirect::default();
         Self { said: said.filter(|(_, redirect)| *redirect != usual).collect(), usual }
     }
 
-    fn of_domain(&self, domain: &str) -> &Redirect {
+    fn of(&self, domain: &str) -> &Redirect {
         self.said.get(domain).unwrap_or(&self.usual)
     }
 }
@@ -206,7 +249,7 @@ impl Onward<'_> {
         };
         let mut url = String::with_capacity(256);
         media::base(&mut url, scheme, host, port);
-        url.push_str(self.uri.path());
+        url.push_str(self.path.0);
         url.push('?');
         url.push_str(&self.query);
         url.push_str(if self.query.is_empty() { "" } else { "&" });

@@ -6,6 +6,7 @@ mod pages;
 mod play;
 mod rtt;
 mod schema;
+mod source;
 
 use std::convert::Infallible;
 use std::io::Write as _;

@@ -7,6 +7,8 @@ use arc_swap::ArcSwap;
 use super::NodeCell;
 use super::hosts::Hosts;
 use super::recent::{Entry, Recent};
+use super::streams::Streams;
+use super::upstreams::Upstreams;
 use crate::schedule::Moment;
 use crate::schedule::booking::{Ledger, LineUpdate, status};
 use crate::schedule::fleet::Fleet;
@@ -53,6 +55,8 @@ pub struct Live {
     pub hosts: Hosts,
     /// Settings.
     pub plan: Plan,
+    /// Who pulls from whom.
+    pub upstreams: Upstreams,
     /// How many fleets were in force before this one.
     pub generation: u64,
     cells: Box<[NodeCell]>,
@@ -87,6 +91,7 @@ impl Live {
         Self {
             ledger,
             recent: Recent::default(),
+            upstreams: Upstreams::of(&fleet),
             hosts: Hosts::of(&fleet),
             plan,
             generation: 0,
@@ -214,6 +219,11 @@ impl Live {
                 "node state changed"
             );
         }
+    }
+
+    /// Spreads the streams there are over the nodes that others pull from.
+    pub(super) fn spread(&self, streams: &Streams) {
+        self.upstreams.spread(&self.fleet, &self.ledger, streams);
     }
 
     /// Takes over memory and ledger lines of nodes that stay as they are.

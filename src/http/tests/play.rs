@@ -20,7 +20,7 @@ fn layered() -> Arc<Front> {
     front
 }
 
-fn asked(method: &str, target: &str, host: &str) -> Request<Full<Bytes>> {
+pub(super) fn asked(method: &str, target: &str, host: &str) -> Request<Full<Bytes>> {
     let mut request = request(method, target);
     request.headers_mut().insert("host", host.parse().unwrap());
     request
