@@ -34,6 +34,7 @@ use crate::scrape::Scraper;
 use crate::sockets::Sockets;
 use crate::state::timeline::What;
 use crate::state::{Live, Observer, State};
+use crate::streams::Lists;
 use crate::telemetry::{CountedObserver, Telemetry};
 
 /// How often the configuration, keys and databases are looked at for a change. A handful of `stat` calls, and they
@@ -69,6 +70,8 @@ struct Core {
     resolver: Arc<Resolver>,
     telemetry: Arc<Telemetry>,
     scraper: Arc<Scraper>,
+    /// Asks origins what is published on them.
+    lists: Arc<Scraper>,
     /// What outlives a restart; `None`: nothing is to.
     keeper: Option<Arc<Keeper>>,
     cancel: CancellationToken,
@@ -314,7 +317,11 @@ impl Core {
         let cancel = CancellationToken::new();
         let observer = Arc::clone(&state) as Arc<dyn Observer>;
         let observer = Arc::new(CountedObserver::new(Arc::clone(&telemetry), observer));
-        let scraper = Scraper::start(&nodes, plan::how(config)?, clock.clone(), observer, cancel.clone());
+        let how = plan::how(config)?;
+        let (pages, list_how) = plan::lists(&nodes, config, &how);
+        let scraper = Scraper::start(&nodes, how, clock.clone(), observer, cancel.clone());
+        let lists = Arc::new(Lists::new(Arc::clone(&state)));
+        let lists = Scraper::start(&pages, list_how, clock.clone(), lists, cancel.clone());
         let core = Self {
             clock,
             state,
@@ -322,6 +329,7 @@ impl Core {
             resolver,
             telemetry,
             scraper: Arc::new(scraper),
+            lists: Arc::new(lists),
             keeper,
             cancel,
             tasks: TaskTracker::new(),

@@ -41,6 +41,7 @@ mod rtt;
 pub mod serve;
 pub mod sign;
 pub mod srs;
+mod streams;
 pub mod tls;
 
 #[cfg(test)]
@@ -91,6 +92,8 @@ pub struct Front {
     stops: AtomicBool,
     /// Over the log lines of each kind of failure.
     lids: [Lid; problem::Slug::ALL.len()],
+    /// Over those of refused hooks.
+    hook_lid: Lid,
 }
 
 /// Which listener a route belongs to.
@@ -126,6 +129,15 @@ pub static ROUTES: &[Route] = &[
     Route::player("OPTIONS", play::ROUTE,     |options| on(options, play::preflight)),
     Route::player("POST",    "/rtt",          |post| on(post, rtt::take)),
     Route::player("OPTIONS", "/rtt",          |options| on(options, rtt::preflight)),
+    Route::player("POST",    "/hooks/{hook}",                     |post| on(post, srs::hooks::take)),
+    Route::player("POST",    "/t/{token}/hooks/{hook}",           |post| on(post, srs::hooks::take)),
+    Route::player("POST",    "/t/{token}/{node}/hooks/{hook}",    |post| on(post, srs::hooks::take)),
+    Route::player("GET",     "/api/v1/clusters",                  |get| on(get, srs::clusters::show)),
+    Route::player("POST",    "/api/v1/clusters",                  |post| on(post, srs::clusters::show)),
+    Route::player("GET",     "/t/{token}/api/v1/clusters",        |get| on(get, srs::clusters::show)),
+    Route::player("POST",    "/t/{token}/api/v1/clusters",        |post| on(post, srs::clusters::show)),
+    Route::player("GET",     "/t/{token}/{node}/api/v1/clusters", |get| on(get, srs::clusters::show)),
+    Route::player("POST",    "/t/{token}/{node}/api/v1/clusters", |post| on(post, srs::clusters::show)),
     Route::player("GET",     "/livez",        |get| on(get, probes::live)),
     Route::player("GET",     "/readyz",       |get| on(get, probes::ready)),
 
@@ -144,6 +156,7 @@ pub static ROUTES: &[Route] = &[
     Route::ops(   "GET",     "/login",        |get| on(get, login::show)),
     Route::ops(   "POST",    "/login",        |post| on(post, login::begin)),
     Route::ops(   "POST",    "/logout",       |post| on(post, login::end)),
+    Route::ops(   "GET",     "/streams",      |get| on(get, streams::list)),
     Route::ops(   "GET",     "/explain",      |get| on(get, explain::show)),
     Route::ops(   "GET",     "/geo",          |get| on(get, geo::show)),
     Route::ops(   "GET",     "/metrics",      |get| on(get, metrics::show)),
@@ -197,6 +210,7 @@ impl Front {
             limits: ArcSwap::from_pointee(limits),
             stops: AtomicBool::new(false),
             lids: Default::default(),
+            hook_lid: Lid::default(),
         }
     }
 

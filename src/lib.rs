@@ -2,7 +2,8 @@
 //!
 //! The modules in reading order. **Fronts ask, the core decides, feeders tell it what is true**:
 //! [`schedule`] is the pure core; [`resolver`] is the one door to it; [`http`] and [`dns`] ask through that door;
-//! [`geo`] and [`scrape`] tell where clients are and how nodes fare; [`app`] joins them.
+//! [`geo`], [`scrape`] and [`streams`] tell where clients are, how nodes fare and what is published on origins; [`app`] joins
+//! them.
 //! `ARCHITECTURE.md` has the map and the invariants, `tests/architecture.rs` checks who may import whom.
 
 pub mod cli;
@@ -21,6 +22,7 @@ pub mod schedule;
 
 pub mod geo;
 pub mod scrape;
+pub mod streams;
 
 pub mod clock;
 pub mod demo;

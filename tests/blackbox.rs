@@ -27,6 +27,8 @@ mod geoip;
 mod load;
 #[path = "blackbox/logs.rs"]
 mod logs;
+#[path = "blackbox/media.rs"]
+mod media;
 #[path = "blackbox/overload.rs"]
 mod overload;
 #[path = "blackbox/players.rs"]

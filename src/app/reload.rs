@@ -65,6 +65,7 @@ struct Fleet {
     locator: Arc<crate::geo::Locator>,
     state: Arc<State>,
     scraper: Arc<Scraper>,
+    lists: Arc<Scraper>,
     telemetry: Arc<Telemetry>,
 }
 
@@ -101,6 +102,7 @@ impl Reloader {
             locator: Arc::clone(&core.locator),
             state: Arc::clone(&core.state),
             scraper: Arc::clone(&core.scraper),
+            lists: Arc::clone(&core.lists),
             telemetry: Arc::clone(&core.telemetry),
         };
         let trust = Trust { resolver: Arc::clone(&core.resolver), front: Arc::clone(front) };
@@ -252,13 +254,16 @@ impl Reloadable for Fleet {
         let live = Live::new(fleet, plan::plan(next), self.state.clock().now());
         let domains: Vec<Box<str>> = next.domains.iter().map(|domain| domain.name.clone()).collect();
         let how = plan::how(next)?;
+        let (pages, list_how) = plan::lists(&nodes, next, &how);
         let (locator, state) = (Arc::clone(&self.locator), Arc::clone(&self.state));
         let (scraper, telemetry) = (Arc::clone(&self.scraper), Arc::clone(&self.telemetry));
+        let lists = Arc::clone(&self.lists);
         Ok(Box::new(move || {
             telemetry.answers.set_domains(domains.iter().map(|domain| &**domain));
             locator.adopt(places);
             state.replace(live);
             scraper.retarget(&nodes, how);
+            lists.retarget(&pages, list_how);
             let ids: HashSet<&str> = nodes.iter().map(|node| &*node.id).collect();
             telemetry.keep_nodes(|id| ids.contains(id));
         }))

@@ -51,6 +51,8 @@ pub enum Slug {
     Unauthorized,
     /// The token of a report has expired, is of another network or not ours.
     BadToken,
+    /// A media server's client is to go to another node.
+    SentAway,
     /// The question has to be signed, and is not, or not by a key in force.
     BadSignature,
     /// The path is served, but not by this method.
@@ -124,7 +126,7 @@ struct Wire<'a> {
 
 impl Slug {
     /// The closed set.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::BadRequest,
         Self::MissingParameter,
         Self::InvalidParameter,
@@ -138,6 +140,7 @@ impl Slug {
         Self::CrossOrigin,
         Self::Unauthorized,
         Self::BadToken,
+        Self::SentAway,
         Self::BadSignature,
         Self::MethodNotAllowed,
         Self::UnsupportedMediaType,
@@ -192,6 +195,7 @@ impl Slug {
             }
             Self::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED, "Token is missing or wrong"),
             Self::BadToken => ("bad-token", StatusCode::FORBIDDEN, "Token is not accepted"),
+            Self::SentAway => ("sent-away", StatusCode::FORBIDDEN, "Client is to go to another node"),
             Self::BadSignature => ("bad-signature", StatusCode::FORBIDDEN, "Signature is not accepted"),
             Self::MethodNotAllowed => {
                 ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "Method is not allowed")

@@ -37,7 +37,7 @@ pub struct Pull<'a> {
 
 /// What a media server is told.
 #[derive(Debug)]
-pub struct Upstream {
+pub struct PulledFrom {
     live: Guard<Arc<Live>>,
     node: NodeIndex,
 }
@@ -67,9 +67,9 @@ pub enum PullRefusal {
     },
 }
 
-// === impl Upstream ===
+// === impl PulledFrom ===
 
-impl Upstream {
+impl PulledFrom {
     /// Where to pull from.
     #[must_use]
     pub fn node(&self) -> &Node {
@@ -84,7 +84,7 @@ impl Resolver {
     ///
     /// # Errors
     /// Nobody has the stream, or nobody that has it can be reached.
-    pub fn upstream(&self, pull: &Pull<'_>) -> Result<Option<Upstream>, PullRefusal> {
+    pub fn upstream(&self, pull: &Pull<'_>) -> Result<Option<PulledFrom>, PullRefusal> {
         let live = self.state.live();
         let domain = pull.domain.and_then(|name| live.fleet.domain(name));
         let Some(layer) = pool_of(&live, pull).and_then(|pool| live.fleet.upstream(pool, domain)) else {
@@ -92,17 +92,17 @@ impl Resolver {
         };
         let up = |pool: &PoolIndex| live.fleet.upstream(*pool, domain);
         let source = std::iter::successors(Some(layer), up).last().unwrap_or(layer);
-        let origin = self.origin(&live, source, domain, pull)?;
+        let origin = self.holder(&live, source, domain, pull)?;
         let node = match layer == source {
             true => origin,
             false => between(&live, layer, pull)?,
         };
-        Ok(Some(Upstream { live, node }))
+        Ok(Some(PulledFrom { live, node }))
     }
 
     /// The newest origin of the source that has the stream and can be reached. One that is being drained has it still, and
     /// is asked if nobody else has.
-    fn origin(
+    fn holder(
         &self,
         live: &Live,
         source: PoolIndex,

@@ -86,7 +86,7 @@ async fn asked(contract: &Value, front: &Arc<Front>, side: Side, path: &str, que
 
 /// Whoever shows the token of the examples speaks for the edges.
 fn callers() -> Callers {
-    let token = CallerToken::new(b"0123456789abcdef-origins").unwrap();
+    let token = CallerToken::new(b"0123456789abcdef").unwrap();
     Callers::new(Streams::default(), [(token, "edges".into())]).unwrap()
 }
 
