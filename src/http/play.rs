@@ -9,6 +9,8 @@
 //! tells in [`HOP`] which nodes the player has been sent to; these are out of the next answer, and after three it ends.
 
 mod asked;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod source;
 
 use std::collections::HashMap;
@@ -249,19 +251,24 @@ impl Onward<'_> {
         };
         let mut url = String::with_capacity(256);
         media::base(&mut url, scheme, host, port);
-        url.push_str(self.path.0);
-        url.push('?');
-        url.push_str(&self.query);
-        url.push_str(if self.query.is_empty() { "" } else { "&" });
-        url.push_str(HOP);
-        url.push('=');
-        for tried in self.tried {
-            url.push_str(tried);
-            url.push(',');
-        }
-        url.push_str(&node.id);
+        onto(&mut url, self.path, &self.query, self.tried, &node.id);
         Some(url)
     }
+}
+
+/// Appends path, query, and where the player has been once it is at this node.
+fn onto(url: &mut String, path: Path<'_>, query: &str, tried: &[&str], id: &str) {
+    url.push_str(path.0);
+    url.push('?');
+    url.push_str(query);
+    url.push_str(if query.is_empty() { "" } else { "&" });
+    url.push_str(HOP);
+    url.push('=');
+    for tried in tried {
+        url.push_str(tried);
+        url.push(',');
+    }
+    url.push_str(id);
 }
 
 /// What came in a request line and what a configuration names may stand in a header; should it not, that is ours.

@@ -1,5 +1,8 @@
 //! Redirects to streams, through the lane.
 
+use futures_util::FutureExt as _;
+use proptest::prelude::*;
+
 use super::*;
 use crate::http::sign::{Signer, SigningKey};
 
@@ -192,4 +195,51 @@ async fn a_redirect_books_and_counts_as_an_answer_of_resolve() {
     }
     let nodes = front.resolver.nodes();
     assert_eq!(nodes.iter().map(|node| node.answers).sum::<u64>(), 3);
+}
+
+/// The state in which an SRS edge is after `location` came with this status; `Err`: why it gives up. As in its
+/// `srs_app_edge.cpp`: only a 302, only an absolute one, at most three.
+fn followed_by_srs(status: u16, location: &str, depth: usize) -> Result<(), String> {
+    let absolute = location.parse::<http::Uri>().ok().filter(|url| url.host().is_some());
+    match absolute {
+        _ if status != 302 => Err(format!("{status} is not followed")),
+        None => Err(format!("{location} has no host")),
+        Some(_) if depth >= 3 => Err("HttpRedirectDepth".to_owned()),
+        Some(url) if matches!(url.scheme_str(), Some("http" | "https")) => Ok(()),
+        Some(url) => Err(format!("{url} is not HTTP")),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever is asked for, and however often it is sent back: each redirect is one that SRS follows.
+    #[test]
+    fn every_redirect_obeys_what_srs_follows(
+        name in "[a-zA-Z0-9_.%~+-]{1,20}",
+        query in "([a-z]{1,3}=[a-zA-Z0-9%_.-]{0,6}&?){0,4}",
+        extension in prop::sample::select(vec!["flv", "m3u8", "ts", "mpd", "mp4"]),
+        v6 in any::<bool>(),
+    ) {
+        let front = layered();
+        let peer = if v6 { NEAR_V6 } else { NEAR };
+        let mut target = format!("/live/{name}.{extension}?{query}");
+        for depth in 0..4 {
+            let answer = by_lane(&front, peer, asked("GET", &target, "live.example.com"));
+            let answer = answer.now_or_never().unwrap();
+            if answer.status != 302 {
+                let code = answer.json()["code"].as_str().unwrap().to_owned();
+                let refused = ["invalid-parameter", "no-node-available", "redirect-loop"];
+                prop_assert!(refused.contains(&&*code), "{}: {}", target, code);
+                return Ok(());
+            }
+            let location = answer.header("location").to_owned();
+            prop_assert_eq!(followed_by_srs(302, &location, depth), Ok(()));
+            let url: http::Uri = location.parse().unwrap();
+            prop_assert_eq!(url.path(), target.split('?').next().unwrap());
+            prop_assert!(query.is_empty() || url.query().unwrap().starts_with(query.trim_end_matches('&')));
+            target = url.path_and_query().unwrap().to_string();
+        }
+        prop_assert!(false, "four redirects");
+    }
 }
