@@ -53,6 +53,7 @@ isp = "example-mobile"
 "#;
 
 const LAYERED: &str = r#"
+streams = {}
 pools = [{ name = "edges", upstream = "middle" }, { name = "middle" }, { name = "origins" }, { name = "portless" }]
 domains = [
   { name = "live.example.com", pool = "edges", origins = "origins" },

@@ -47,6 +47,7 @@ pub(super) fn check(draft: &Draft<'_>, report: &Report) {
     }
     check_circles(draft, report);
     check_origins(draft, report);
+    check_upstreams(draft, report);
     check_empty_pools(draft, &pools, report);
 
     check_isps(draft, report);
@@ -192,6 +193,16 @@ fn check_origins(draft: &Draft<'_>, report: &Report) {
             );
             report.clash(&origins.span(), message, (&upstream.span(), "here"));
         }
+    }
+}
+
+/// Without the table of streams nobody is told where to pull from: its nodes would be taken for players, and sent to
+/// one another.
+fn check_upstreams(draft: &Draft<'_>, report: &Report) {
+    let first = draft.pools.iter().find_map(|pool| pool.upstream.as_ref());
+    if let Some(upstream) = first.filter(|_| draft.streams.is_none()) {
+        let message = "upstream: nobody can ask for it without [streams]: expected that table, if only empty";
+        report.error(&upstream.span(), message);
     }
 }
 

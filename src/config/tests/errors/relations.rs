@@ -224,13 +224,17 @@ fn fallbacks_end_somewhere() {
 
 #[test]
 fn layers_end_at_pools_that_take_publishers() {
-    check_pool("upstream = \"edges\"", &[("\"edges\"", "upstream: pool `edges` pulls from itself")]);
-    check_pool(
+    let check_upstream = |pool, expected: &[(&str, &str)]| {
+        check_text(&File { pool, top: "[streams]", ..File::default() }.text(), expected);
+    };
+    check_upstream("upstream = \"edges\"", &[("\"edges\"", "upstream: pool `edges` pulls from itself")]);
+    check_upstream(
         "upstream = \"edge\"",
         &[("\"edge\"", "upstream: there is no pool `edge`; did you mean `edges`?")],
     );
     check_text(
         r#"
+            streams = {}
             pools = [{ name = "a", upstream = "b" }, { name = "b", upstream = "c" }, { name = "c", upstream = "a" }]
             nodes = [
                 { id = "a", pool = "a", addresses = ["192.0.2.1"] },
@@ -246,6 +250,7 @@ fn layers_end_at_pools_that_take_publishers() {
     );
     check_text(
         r#"
+            streams = {}
             pools = [{ name = "a" }, { name = "b", upstream = "a" }, { name = "c" }]
             nodes = [
                 { id = "a", pool = "a", addresses = ["192.0.2.1"] },
@@ -274,4 +279,19 @@ fn a_host_of_redirects_differs_by_node() {
         let (offending, message) = (format!("\"{written}\""), format!("redirect_host: {why}"));
         check_text(&File { domain, ..File::default() }.text(), &[(&offending, &message)]);
     }
+}
+
+#[test]
+fn an_upstream_is_of_no_use_without_the_table_of_streams() {
+    let text = |streams: &str| {
+        format!(
+            "{streams}\npools = [{{ name = \"a\", upstream = \"b\" }}, {{ name = \"b\" }}]\n\
+             nodes = [{{ id = \"a\", pool = \"a\", addresses = [\"192.0.2.1\"] }}, \
+             {{ id = \"b\", pool = \"b\", addresses = [\"192.0.2.2\"] }}]\n\
+             domains = [{{ name = \"a.example.com\", pool = \"a\" }}]"
+        )
+    };
+    let message = "upstream: nobody can ask for it without [streams]: expected that table, if only empty";
+    check_text(&text(""), &[("\"b\"", message)]);
+    parse(&text("streams = {}"));
 }
