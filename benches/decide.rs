@@ -123,7 +123,10 @@ fn asks(dice: &mut Dice) -> Vec<Ask<'static>> {
         kbps: 3_000,
         family: Family::Both,
         avoid: &[],
+        tried: &[],
+        ways: 0,
         current: None,
+        stays: false,
         count: 3,
         bucket: {
             let drawn = dice.unit() * zipf[zipf.len() - 1];

@@ -30,7 +30,7 @@ use crate::dns;
 use crate::geo::Locator;
 use crate::http::tls::{Certificate, Tls};
 use crate::http::{self, Front};
-use crate::resolver::{Explanation, Family, Question, Resolver, Why};
+use crate::resolver::{Explanation, Family, Question, Resolver, Want, Why};
 use crate::scrape::Scraper;
 use crate::sockets::Sockets;
 use crate::state::timeline::What;
@@ -108,6 +108,7 @@ pub async fn start(config: Config, file: Option<&Path>, sockets: &Sockets) -> an
     let front = Arc::new(front);
     front.guard_ops(plan::ops_token(&config)?);
     front.sign_by(plan::signers(&config)?);
+    front.redirect_by(&config.domains);
     front.answer_callers(plan::callers(&config)?);
     let tls = plan::certificate(&config)?.map(|certificate| tls(&certificate, &core)).transpose()?;
     let names = plan::dns_front(&config, &core)?;
@@ -254,6 +255,7 @@ pub async fn explain_once(
         current: None,
         count: crate::resolver::MOST_PICKS,
         family: Family::Both,
+        want: Want::default(),
     };
     let explanation = core.resolver.explain(&question).with_context(|| format!("no answer for {domain}"));
     core.cancel.cancel();

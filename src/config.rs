@@ -255,6 +255,8 @@ pub struct Pool {
     pub name: Box<str>,
     /// What happens when nothing in it fits.
     pub on_overload: OnOverload,
+    /// The pool that its nodes pull streams from; `None` (default): the origins of the domain.
+    pub upstream: Option<Box<str>>,
     /// Limits of its `edge` and `origin` nodes unless they set their own; those of every node stand in
     /// [`Node::thresholds`].
     pub thresholds: Thresholds,
@@ -274,6 +276,19 @@ pub struct Domain {
     pub keys: Vec<PathBuf>,
     /// Whether questions have to be signed; default no.
     pub require_signature: bool,
+    /// The pool that takes its publishers; `None` (default): it has none.
+    pub origins: Option<Box<str>>,
+    /// How players are redirected.
+    pub redirect: Redirect,
+}
+
+/// The keys `redirect_…` of a `[[domains]]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Redirect {
+    /// What a node is called in a redirect, `{id}` standing for its id; `None` (default): its address.
+    pub host: Option<Box<str>>,
+    /// Whether who asks by HTTPS may be sent on to a node that speaks only HTTP; default no.
+    pub downgrade: bool,
 }
 
 // === impl Config ===

@@ -14,7 +14,9 @@ pub use self::configuration::configuration;
 pub use self::pages::{exposition, pages, streams};
 pub use crate::dns::fuzzing::dns_query;
 pub use crate::geo::fuzzing::mmdb;
-pub use crate::http::fuzzing::{client_address, hook_body, ops_token, resolve_query, rtt_body, signature};
+pub use crate::http::fuzzing::{
+    client_address, hook_body, ops_token, play_target, resolve_query, rtt_body, signature,
+};
 pub use crate::resolver::fuzzing::report_token;
 
 /// Takes any bytes; panics if a law is broken.
@@ -30,6 +32,7 @@ pub static TARGETS: &[(&str, Target)] = &[
     ("mmdb", mmdb),
     ("ops_token", ops_token),
     ("pages", pages),
+    ("play_target", play_target),
     ("report_token", report_token),
     ("resolve_query", resolve_query),
     ("rtt_body", rtt_body),

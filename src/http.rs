@@ -26,9 +26,11 @@ mod index;
 pub mod lane;
 pub mod limit;
 mod login;
+mod media;
 mod metrics;
 mod nodes;
 mod openapi;
+mod play;
 mod probes;
 pub mod problem;
 mod query;
@@ -56,6 +58,7 @@ use tokio_util::sync::CancellationToken;
 use self::access::OpsToken;
 use self::client_ip::{ClientRule, Peer};
 use self::limit::Limiter;
+use self::play::Redirects;
 use self::reload::Reload;
 use self::sign::Signers;
 use self::srs::caller::Callers;
@@ -77,6 +80,8 @@ pub struct Front {
     reload: ArcSwapOption<Reload>,
     /// What domains sign and check with.
     signers: ArcSwap<Signers>,
+    /// How players are redirected.
+    redirects: ArcSwap<Redirects>,
     /// Which media servers are answered; `None`: none.
     callers: ArcSwapOption<Callers>,
     /// How often one client may ask.
@@ -118,6 +123,10 @@ pub static ROUTES: &[Route] = &[
     Route::player("GET",     "/",             |get| on(get, index::show)),
     Route::player("GET",     "/resolve",      |get| on(get, resolve::show)),
     Route::player("OPTIONS", "/resolve",      |options| on(options, resolve::preflight)),
+    Route::player("GET",     play::ROUTE,     |get| on(get, play::show)),
+    Route::player("GET",     play::ROUTE_OF_CALLER,  |get| on(get, play::show)),
+    Route::player("GET",     play::ROUTE_OF_NODE,    |get| on(get, play::show)),
+    Route::player("OPTIONS", play::ROUTE,     |options| on(options, play::preflight)),
     Route::player("POST",    "/rtt",          |post| on(post, rtt::take)),
     Route::player("OPTIONS", "/rtt",          |options| on(options, rtt::preflight)),
     Route::player("POST",    "/hooks/{hook}",                     |post| on(post, srs::hooks::take)),
@@ -195,6 +204,7 @@ impl Front {
             ops_token: ArcSwapOption::empty(),
             reload: ArcSwapOption::empty(),
             signers: ArcSwap::default(),
+            redirects: ArcSwap::default(),
             callers: ArcSwapOption::empty(),
             limiter: Limiter::new(&limits),
             limits: ArcSwap::from_pointee(limits),
@@ -207,6 +217,11 @@ impl Front {
     /// From now on these domains' questions are checked, and their answers signed.
     pub fn sign_by(&self, signers: Signers) {
         self.signers.store(Arc::new(signers));
+    }
+
+    /// From now on players of these domains are redirected as they say.
+    pub fn redirect_by(&self, domains: &[config::Domain]) {
+        self.redirects.store(Arc::new(Redirects::new(domains)));
     }
 
     /// From now on these limits count, for connections that are open, too.

@@ -18,7 +18,9 @@ mod streams;
 #[cfg(test)]
 mod tests;
 mod token;
+mod upstream;
 mod view;
+mod want;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -30,7 +32,7 @@ use arrayvec::ArrayVec;
 use crate::geo::{DatabaseInfo, GeoDetail, Located, Locator, Precision};
 use crate::schedule::affinity::{self, Bucket};
 use crate::schedule::decide::{Decision, Outcome, consider, decide};
-use crate::schedule::fleet::{OnOverload, PoolIndex, PopIndex};
+use crate::schedule::fleet::{OnOverload, PoolIndex};
 use crate::schedule::node::{Node, NodeIndex};
 use crate::schedule::policy::PolicyKind;
 use crate::schedule::rtt::RttRow;
@@ -48,7 +50,10 @@ pub use self::explain::{CandidateView, Explanation};
 pub use self::rtt::{MOST_TIMES, ReportRefusal};
 pub use self::streams::{Admission, Upstream};
 pub use self::token::TokenKey;
+pub use self::upstream::{Pull, PullRefusal, PulledFrom};
 pub use self::view::{DrainView, FleetView, NodeView, TargetView};
+use self::want::Unwanted;
+pub use self::want::{MOST_TRIED, Role, Want, Way};
 pub use crate::schedule::scene::{Family, MOST_PICKS, Pick};
 pub use crate::state::Readiness;
 
@@ -78,6 +83,8 @@ pub struct Question<'a> {
     pub count: usize,
     /// Which addresses it can use.
     pub family: Family,
+    /// What more is wanted of nodes.
+    pub want: Want<'a>,
 }
 
 /// How a player failed at an address.
@@ -156,6 +163,12 @@ pub enum Refusal {
     /// No node of the pool has an address of that family.
     #[error("no node has an address of that family")]
     NoAddress,
+    /// No node of the pool has a port for that.
+    #[error("no node has a port for that")]
+    NoPort,
+    /// The domain takes no publishers.
+    #[error("the domain has no origins")]
+    NoOrigins,
     /// The pool has no node at all, or the client has failed at all of them.
     #[error("no node available")]
     NoNode {
@@ -295,18 +308,23 @@ impl Resolver {
         let located = self.locator.locate(question.client);
         let domain = live.fleet.domain(question.domain).ok_or(Refusal::UnknownDomain)?;
         let spec = &live.fleet.domains[usize::from(domain.0)];
-        let avoid = failed_pops(&live, question.failed);
+        let pool = question.want.role.pool(spec).ok_or(Refusal::NoOrigins)?;
+        let unwanted = Unwanted::of(&live, question);
+        let held = self.held(&live, question, pool);
         let need = Need::of(question, &self.state.bitrates(), live.plan.default_kbps);
         let now = self.state.clock().coarse();
         let rtt = self.measured(question.client, now);
         let ask = Ask {
-            pool: spec.pool,
+            pool,
             policy: spec.policy,
             client: located.location,
             kbps: need.kbps,
             family: question.family,
-            avoid: &avoid,
-            current: question.current.and_then(|ip| live.fleet.at_address(ip)),
+            avoid: &unwanted.pops,
+            tried: &unwanted.nodes,
+            ways: question.want.way.bits(),
+            stays: held.is_some(),
+            current: held.or_else(|| question.current.and_then(|ip| live.fleet.at_address(ip))),
             count: question.count.clamp(1, MOST_PICKS),
             isp: located.isp,
             bucket: bucket(question),
@@ -392,23 +410,13 @@ fn overflow(
 
 /// Why a pool has nobody to name.
 fn empty(live: &Live, ask: &Ask<'_>) -> Refusal {
-    let bit = match ask.family {
-        Family::Both => status::HAS_V4 | status::HAS_V6,
-        Family::V4 => status::HAS_V4,
-        Family::V6 => status::HAS_V6,
-    };
     let members = live.fleet.pool(ask.pool).nodes();
-    match members.map(|node| live.ledger.line(node)).any(|line| line.is(bit)) {
+    match members.map(|node| live.ledger.line(node)).any(|line| line.is(ask.family.bits())) {
+        true if !want::has_port(live, ask) => Refusal::NoPort,
         true => Refusal::NoNode { retry_after_s: RETRY_AFTER_S },
         false if ask.family == Family::Both => Refusal::NoNode { retry_after_s: RETRY_AFTER_S },
         false => Refusal::NoAddress,
     }
-}
-
-/// The PoPs of the addresses a client has failed at: a PoP shares fate, so all of it is passed over.
-fn failed_pops(live: &Live, failed: &[IpAddr]) -> ArrayVec<PopIndex, MOST_FAILED> {
-    let nodes = failed.iter().take(MOST_FAILED).filter_map(|ip| live.fleet.at_address(*ip));
-    nodes.map(|node| live.fleet.pop_of(node)).collect()
 }
 
 fn reason(

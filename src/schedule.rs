@@ -5,8 +5,8 @@
 //! what a node is ([`node`], [`place`], [`thresholds`]); what is measured ([`reading`] → [`window`] → [`load`] →
 //! [`pressure`]); how a node fares over time ([`health`], [`watch`], [`cost`], [`traffic`], [`proven`]); what answers
 //! have promised ([`booking`], [`carry`], [`inflight`]) and what the fleet has taught ([`kappa`], [`learnt`]); who is
-//! near whom ([`fleet`], [`cells`], [`rtt`]); and the choice ([`price`], [`affinity`], [`scene`], [`walk`], [`policy`], [`decide`]);
-//! and what a drain would do ([`preview`]).
+//! near whom ([`fleet`], [`cells`], [`rtt`]) and pulls from whom ([`layers`]); and the choice ([`price`], [`affinity`], [`scene`], [`walk`], [`policy`], [`decide`]);
+//! and what a drain would do ([`preview`]); and from whom servers pull ([`upstream`]).
 
 pub mod node;
 pub mod place;
@@ -33,6 +33,7 @@ pub mod uplink;
 
 pub mod cells;
 pub mod fleet;
+pub mod layers;
 
 pub mod affinity;
 pub mod budget;
@@ -45,6 +46,7 @@ pub mod rtt;
 pub mod scene;
 pub mod terms;
 pub mod ttl;
+pub mod upstream;
 pub mod walk;
 
 pub use self::reading::Moment;

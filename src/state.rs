@@ -15,6 +15,7 @@ pub mod recent;
 mod rtt;
 pub mod streams;
 pub mod timeline;
+pub mod upstreams;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -145,6 +146,7 @@ impl State {
         let before = self.live.load_full();
         next.generation = before.generation + 1;
         next.inherit(&before, self.clock.now());
+        next.spread(&self.streams);
         self.rtts.renumber(&before.fleet, &next.fleet);
         self.live.store(Arc::new(next));
         // Requests that still hold the old fleet book on it for microseconds more: what came in between the
@@ -193,6 +195,7 @@ impl State {
                 false => _ = self.chronicle.timeline.close(what.code(), "", self.clock.unix_ms_of(now)),
             }
         }
+        live.spread(&self.streams);
         self.check_kappa(&live);
         self.chronicle_at(&live, now);
         if self.suspects.len() > MOST_SUSPECTS {

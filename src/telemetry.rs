@@ -14,6 +14,7 @@ mod flood;
 mod hooks;
 mod logs;
 pub mod mask;
+mod pulls;
 mod scrapes;
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub use self::fleet::Present;
 pub use self::flood::Lid;
 use self::hooks::Hooks;
 pub use self::logs::init_logs;
+pub use self::pulls::Pulled;
 pub use self::scrapes::CountedObserver;
 use self::scrapes::Scrapes;
 
@@ -55,6 +57,7 @@ pub struct Telemetry {
     certificate_ends: Gauge,
     rtt_reports: Counter,
     rtt_unknown: Counter,
+    pulls: ByLabel<Counter>,
     reloads: ByLabel<Counter>,
     reloaded_at: Gauge,
     reload_good: Gauge,
@@ -139,6 +142,7 @@ impl Telemetry {
 
         let hooks = Hooks::register(&mut registry);
         let scrapes = Scrapes::register(&mut registry);
+        let pulls = pulls::register(&mut registry);
         Self {
             answers,
             dns,
@@ -152,6 +156,7 @@ impl Telemetry {
             certificate_ends,
             rtt_reports,
             rtt_unknown,
+            pulls,
             reloads,
             reloaded_at,
             reload_good,
@@ -199,6 +204,11 @@ impl Telemetry {
     pub fn rtt_reported(&self, unknown: usize) {
         self.rtt_reports.inc();
         self.rtt_unknown.inc_by(u64::try_from(unknown).unwrap_or(u64::MAX));
+    }
+
+    /// A media server asked where to pull a stream from, and was told this.
+    pub fn pulled(&self, result: Pulled) {
+        self.pulls.get_or_create(&[("result", result.as_str())]).inc();
     }
 
     /// The service starts with a configuration, at this Unix time, ms.

@@ -33,6 +33,8 @@ mod media;
 mod overload;
 #[path = "blackbox/players.rs"]
 mod players;
+#[path = "blackbox/redirect.rs"]
+mod redirect;
 #[path = "blackbox/reload.rs"]
 mod reload;
 #[path = "blackbox/resolve.rs"]
@@ -49,3 +51,5 @@ mod stage;
 mod start;
 #[path = "blackbox/tls.rs"]
 mod tls;
+#[path = "blackbox/tree.rs"]
+mod tree;

@@ -17,6 +17,7 @@ use crate::http::srs::caller::{CallerToken, Callers};
 use crate::http::tls::Certificate;
 use crate::resolver::TokenKey;
 use crate::schedule::fleet::{DomainSpec, Fleet, FleetError, PoolSpec};
+use crate::schedule::layers::LayerSpec;
 use crate::schedule::node::Node;
 use crate::schedule::place::{Location, Point};
 use crate::schedule::terms::TermSettings;
@@ -77,7 +78,17 @@ pub(super) fn fleet(nodes: Vec<Node>, config: &Config) -> Result<Fleet, FleetErr
         Some(UplinkSpec { pop: pop.name.clone(), uplink })
     };
     let uplinks: Vec<UplinkSpec> = config.pops.iter().filter_map(uplink).collect();
-    Ok(Fleet::build(nodes, &pools, &domains)?.with_uplinks(&uplinks))
+    Fleet::build(nodes, &pools, &domains)?.with_uplinks(&uplinks).with_layers(&layers(config))
+}
+
+/// Which pool pulls from which, and which take publishers.
+fn layers(config: &Config) -> LayerSpec {
+    let pools = config.pools.iter();
+    let domains = config.domains.iter();
+    LayerSpec {
+        upstreams: pools.filter_map(|pool| Some((pool.name.clone(), pool.upstream.clone()?))).collect(),
+        origins: domains.filter_map(|domain| Some((domain.name.clone(), domain.origins.clone()?))).collect(),
+    }
 }
 
 /// The key of a configuration's `rtt_secret_file`; `None`: there is none.

@@ -290,13 +290,14 @@ impl Reloadable for Trust {
         let (Ok(reports), Ok(ops), Ok(signers), Ok(callers)) = (reports, ops, signers, callers) else {
             anyhow::bail!("{}", mistakes.join("; "));
         };
-        let (server, limits) = (next.server.clone(), next.limits);
+        let (server, limits, domains) = (next.server.clone(), next.limits, next.domains.clone());
         let (resolver, front) = (Arc::clone(&self.resolver), Arc::clone(&self.front));
         Ok(Box::new(move || {
             resolver.take_reports(reports);
             front.retrust(&server);
             front.guard_ops(ops);
             front.sign_by(signers);
+            front.redirect_by(&domains);
             front.answer_callers(callers);
             front.limit(limits);
         }))

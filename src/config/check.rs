@@ -130,7 +130,8 @@ impl Draft<'_> {
             let start = start_of_limits(pool.profile, Role::Edge);
             let thresholds = pool.layer.over(self.layer.over(start));
             limits.insert(name.clone(), (pool.profile, pool.layer));
-            pools.push(Pool { name, on_overload: pool.on_overload, thresholds });
+            let upstream = pool.upstream.map(|upstream| upstream.into_inner().into());
+            pools.push(Pool { name, on_overload: pool.on_overload, upstream, thresholds });
         }
         let nodes = self.nodes.into_iter().filter_map(|node| {
             let pool = node.pool.as_ref().and_then(|pool| limits.get(*pool.get_ref()));

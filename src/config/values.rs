@@ -165,6 +165,19 @@ pub(super) fn domain_name(value: &DeValue<'_>) -> Read<String> {
     Ok(name)
 }
 
+/// A host name of nodes, in which `{id}` stands for a node's id.
+pub(super) fn host_pattern(value: &DeValue<'_>) -> Read<String> {
+    let written = string(value)?;
+    if written.matches("{id}").count() != 1 {
+        return Err(format!("{} has not exactly one {{id}} in it, by which nodes differ", quoted(written)));
+    }
+    let named = DeValue::String(written.replace("{id}", "id").into());
+    match domain_name(&named) {
+        Ok(_) => Ok(written.strip_suffix('.').unwrap_or(written).to_ascii_lowercase()),
+        Err(why) => Err(why.replace(&quoted(&written.replace("{id}", "id")), &quoted(written))),
+    }
+}
+
 /// An address that players can connect to.
 pub(super) fn player_address(value: &DeValue<'_>) -> Read<IpAddr> {
     let written = string(value)?;

@@ -14,7 +14,7 @@ use super::rate::Sentence;
 use super::reply::{End, PAYLOAD, Reply};
 use super::zones::{Entry, Found, Zone};
 use super::{Front, Settings, cookie};
-use crate::resolver::{Answer, Family, MOST_PICKS, Question, Refusal, Why};
+use crate::resolver::{Answer, Family, MOST_PICKS, Question, Refusal, Want, Why};
 use crate::telemetry::{DnsTransport, Refused};
 
 /// HINFO of an answer to ANY: CPU "RFC8482", no OS.
@@ -173,6 +173,7 @@ fn dynamic(
         current: None,
         count: settings.answers,
         family,
+        want: Want::default(),
     };
     let answers = &front.telemetry.answers;
     let began = answers.stopwatch();
@@ -182,9 +183,11 @@ fn dynamic(
             answers.refused(refused(&refusal));
             return match refusal {
                 Refusal::NoAddress => nothing(zone, OptRcode::NOERROR, reply),
-                Refusal::UnknownDomain | Refusal::AllOverloaded { .. } | Refusal::NoNode { .. } => {
-                    Verdict::refused(OptRcode::SERVFAIL)
-                }
+                Refusal::UnknownDomain
+                | Refusal::AllOverloaded { .. }
+                | Refusal::NoNode { .. }
+                | Refusal::NoPort
+                | Refusal::NoOrigins => Verdict::refused(OptRcode::SERVFAIL),
             };
         }
     };
@@ -258,6 +261,8 @@ fn refused(refusal: &Refusal) -> Refused {
         Refusal::UnknownDomain => Refused::UnknownDomain,
         Refusal::AllOverloaded { .. } => Refused::AllOverloaded,
         Refusal::NoAddress => Refused::NoAddress,
+        Refusal::NoPort => Refused::NoPort,
+        Refusal::NoOrigins => Refused::NoOrigins,
         Refusal::NoNode { .. } => Refused::NoNode,
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use bytes::Bytes;
@@ -19,6 +19,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::Front;
 use super::client_ip::Peer;
 use super::failure::Origin;
+use super::play;
 use super::problem::{Problem, Slug, Told};
 use super::request_id::{RequestId, X_REQUEST_ID};
 
@@ -53,11 +54,19 @@ pub(super) fn refuse(front: &Front, origin: &Origin, problem: &Problem) -> Respo
 
 /// Nothing is served under this path.
 pub(super) async fn no_route() -> Problem {
+    no_such_route()
+}
+
+/// The same for a surface that has some paths of a form and not others.
+pub(super) fn no_such_route() -> Problem {
     Problem::new(Slug::NotFound, "no surface of this listener has this path; /openapi.yaml lists them")
 }
 
 /// The path is served, but not by this method. axum adds `Allow`.
-pub(super) async fn wrong_method() -> Problem {
+pub(super) async fn wrong_method(route: Option<MatchedPath>, uri: Uri) -> Problem {
+    if route.is_some_and(|route| play::ROUTES.contains(&route.as_str())) && !play::is_stream(&uri) {
+        return no_such_route();
+    }
     Problem::new(Slug::MethodNotAllowed, "this path does not answer this method; see the Allow header")
 }
 

@@ -21,6 +21,7 @@ const MOST_HOPS: usize = 32;
 
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// The other end of a connection. Worked out once per connection, not per request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct Peer {
     pub ip: IpAddr,
     /// Whether it may name the client, in the header or in `ip=`.
     pub trusted: bool,
+    /// Whether it speaks TLS with us.
+    pub secure: bool,
 }
 
 /// Whom to believe, and which header.
@@ -56,7 +59,7 @@ impl ClientRule {
     #[must_use]
     pub fn peer(&self, address: SocketAddr) -> Peer {
         let ip = address.ip().to_canonical();
-        Peer { ip, trusted: self.trusts(ip) }
+        Peer { ip, trusted: self.trusts(ip), secure: false }
     }
 
     /// The client that a trusted peer speaks for.
@@ -110,6 +113,20 @@ impl ClientRule {
 }
 
 // === impl Peer ===
+
+impl Peer {
+    /// Whether the client asks by TLS: on this connection, or as a trusted proxy says, in exactly one header.
+    pub(super) fn asks_by_tls(self, headers: &HeaderMap) -> bool {
+        let mut said = headers.get_all(&X_FORWARDED_PROTO).iter();
+        let said = match (said.next(), said.next()) {
+            (Some(said), None) if self.trusted => said,
+            _ => return self.secure,
+        };
+        // Proxies behind one another append; the last one is ours.
+        let hop = said.as_bytes().rsplit(|byte| *byte == b',').next().unwrap_or_default();
+        hop.trim_ascii().eq_ignore_ascii_case(b"https")
+    }
+}
 
 impl<S: Sync> FromRequestParts<S> for Peer {
     type Rejection = Problem;

@@ -39,6 +39,12 @@ pub enum Slug {
     UnknownNode,
     /// The pool has no address of the family asked for.
     NoAddress,
+    /// No node of the pool has a port for that.
+    NoPort,
+    /// The domain takes no publishers.
+    NoOrigins,
+    /// Nobody publishes the stream that a server asks for, or its origins are down.
+    NoStream,
     /// A page of another host asks for a change.
     CrossOrigin,
     /// The ops side asks for a token, and this is not it.
@@ -69,6 +75,8 @@ pub enum Slug {
     NotReady,
     /// Requests wait too long for their turn; this one would have, too.
     Busy,
+    /// Nodes keep sending the client back here.
+    RedirectLoop,
 }
 
 /// One parameter that is wrong, and why.
@@ -118,7 +126,7 @@ struct Wire<'a> {
 
 impl Slug {
     /// The closed set.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 26] = [
         Self::BadRequest,
         Self::MissingParameter,
         Self::InvalidParameter,
@@ -126,6 +134,9 @@ impl Slug {
         Self::UnknownDomain,
         Self::UnknownNode,
         Self::NoAddress,
+        Self::NoPort,
+        Self::NoOrigins,
+        Self::NoStream,
         Self::CrossOrigin,
         Self::Unauthorized,
         Self::BadToken,
@@ -141,6 +152,7 @@ impl Slug {
         Self::Overloaded,
         Self::NotReady,
         Self::Busy,
+        Self::RedirectLoop,
     ];
 
     /// The word on the wire and in metrics.
@@ -172,6 +184,9 @@ impl Slug {
             Self::UnknownDomain => ("unknown-domain", StatusCode::NOT_FOUND, "Domain is not configured"),
             Self::UnknownNode => ("unknown-node", StatusCode::NOT_FOUND, "Node does not exist"),
             Self::NoAddress => ("no-address", StatusCode::NOT_FOUND, "No address of this family"),
+            Self::NoPort => ("no-port", StatusCode::NOT_FOUND, "No node has a port for this"),
+            Self::NoOrigins => ("no-origins", StatusCode::NOT_FOUND, "Domain takes no publishers"),
+            Self::NoStream => ("no-stream", StatusCode::NOT_FOUND, "Nobody has the stream"),
             Self::CrossOrigin => {
                 ("cross-origin", StatusCode::FORBIDDEN, "Request comes from another host's page")
             }
@@ -199,6 +214,7 @@ impl Slug {
             Self::Overloaded => ("overloaded", StatusCode::SERVICE_UNAVAILABLE, "Every node is overloaded"),
             Self::NotReady => ("not-ready", StatusCode::SERVICE_UNAVAILABLE, "Not ready yet"),
             Self::Busy => ("busy", StatusCode::SERVICE_UNAVAILABLE, "Too many requests at once"),
+            Self::RedirectLoop => ("redirect-loop", StatusCode::SERVICE_UNAVAILABLE, "Redirected too often"),
         }
     }
 
@@ -350,6 +366,12 @@ impl From<Refusal> for Problem {
             Refusal::NoAddress => {
                 Self::new(Slug::NoAddress, "the pool has no address of the family asked for")
             }
+            Refusal::NoPort => {
+                Self::new(Slug::NoPort, "no node of the pool has a port for this: media.http, or media.https")
+            }
+            Refusal::NoOrigins => {
+                Self::new(Slug::NoOrigins, "the [[domains]] entry of this name says no origins to publish to")
+            }
             Refusal::NoNode { retry_after_s } => {
                 Self::new(Slug::NoNodeAvailable, "no node of the pool is in service")
                     .retry_after(retry_after_s)
@@ -422,6 +444,8 @@ mod tests {
             (Refusal::UnknownDomain, Slug::UnknownDomain, None),
             (Refusal::AllOverloaded { retry_after_s: 7 }, Slug::Overloaded, Some("7")),
             (Refusal::NoAddress, Slug::NoAddress, None),
+            (Refusal::NoPort, Slug::NoPort, None),
+            (Refusal::NoOrigins, Slug::NoOrigins, None),
             (Refusal::NoNode { retry_after_s: 9 }, Slug::NoNodeAvailable, Some("9")),
         ] {
             let problem = Problem::from(refusal);

@@ -148,7 +148,8 @@ pub(super) fn bitrate_kbps(text: &str) -> Option<u32> {
     (1.0..=100_000.0).contains(&kbps).then_some(kbps as u32)
 }
 
-fn domain(value: Cow<'_, str>) -> Result<Cow<'_, str>, &'static str> {
+/// A domain name in lower case, without a final dot; or what it must be.
+pub(super) fn domain(value: Cow<'_, str>) -> Result<Cow<'_, str>, &'static str> {
     let trimmed = value.strip_suffix('.').unwrap_or(&value).len();
     if trimmed == 0 || trimmed > LONGEST_DOMAIN {
         return Err("must have 1 to 253 bytes");

@@ -76,7 +76,7 @@ mod tests {
         for line in lines {
             headers.append(&X_REQUEST_ID, HeaderValue::from_bytes(line.as_bytes()).unwrap());
         }
-        let peer = Peer { ip: "192.0.2.1".parse().unwrap(), trusted };
+        let peer = Peer { ip: "192.0.2.1".parse().unwrap(), trusted, secure: false };
         RequestId::brought(peer, &headers).map(|id| id.to_string())
     }
 

@@ -20,8 +20,8 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri};
 use http_body_util::Full;
 
-pub(super) use self::asked::Asked;
 use self::asked::Format;
+pub(super) use self::asked::{Asked, LONGEST_STREAM};
 use self::reply::Reply;
 use super::Front;
 use super::boundary;
@@ -35,7 +35,7 @@ use crate::resolver::Refusal;
 /// The path of the fast lane.
 pub(super) const PATH: &str = "/resolve";
 
-static X_NEARCAST_DEGRADED: HeaderName = HeaderName::from_static("x-nearcast-degraded");
+pub(super) static X_NEARCAST_DEGRADED: HeaderName = HeaderName::from_static("x-nearcast-degraded");
 
 /// Behind the router: the same answer as by the fast lane, byte for byte.
 pub(super) async fn show(
@@ -151,19 +151,21 @@ fn resolve(
 }
 
 /// The label of a refusal in metrics.
-fn refusal_word(refusal: &Refusal) -> crate::telemetry::Refused {
+pub(super) fn refusal_word(refusal: &Refusal) -> crate::telemetry::Refused {
     use crate::telemetry::Refused;
     match refusal {
         Refusal::UnknownDomain => Refused::UnknownDomain,
         Refusal::AllOverloaded { .. } => Refused::AllOverloaded,
         Refusal::NoAddress => Refused::NoAddress,
+        Refusal::NoPort => Refused::NoPort,
+        Refusal::NoOrigins => Refused::NoOrigins,
         Refusal::NoNode { .. } => Refused::NoNode,
     }
 }
 
 /// `private`, because the answer depends on who asks. The usual lifetimes are made once and for all: a header
 /// value over static bytes is copied without counting references across threads.
-fn cache_control(ttl_s: u32) -> HeaderValue {
+pub(super) fn cache_control(ttl_s: u32) -> HeaderValue {
     static USUAL: LazyLock<Vec<HeaderValue>> = LazyLock::new(|| {
         (0..=300)
             .map(|ttl| HeaderValue::from_static(String::leak(format!("private, max-age={ttl}"))))

@@ -3,8 +3,10 @@ mod drain;
 mod feed;
 mod names;
 mod pages;
+mod play;
 mod rtt;
 mod schema;
+mod source;
 
 use std::convert::Infallible;
 use std::io::Write as _;
@@ -355,7 +357,7 @@ async fn other_methods_are_told_which_there_are() {
 #[tokio::test]
 async fn every_route_answers_its_method_on_its_side_and_only_there() {
     for route in ROUTES {
-        let target = route.path.replace("{id}", "sh-1");
+        let target = route.path.replace("{id}", "sh-1").replace("{app}/{stream}", "live/show.flv");
         for side in [Side::Player, Side::Ops] {
             let served = ROUTES.iter().any(|r| (r.side, r.path) == (side, route.path));
             // A stream has no end to wait for.

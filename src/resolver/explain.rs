@@ -225,16 +225,11 @@ fn excluded(
     let pop = live.fleet.pop_of(index);
     let failed = question.failed.iter().filter_map(|ip| live.fleet.at_address(*ip));
     let bits = line.status();
-    let family = match question.family {
-        super::Family::Both => status::HAS_V4 | status::HAS_V6,
-        super::Family::V4 => status::HAS_V4,
-        super::Family::V6 => status::HAS_V6,
-    };
     if bits & status::DRAINING & unfit != 0 {
         Some("draining".to_owned())
     } else if bits & status::DOWN & unfit != 0 {
         Some("down: nobody answers there".to_owned())
-    } else if bits & family == 0 {
+    } else if bits & question.family.bits() == 0 {
         Some("no address of the family asked for".to_owned())
     } else if failed.map(|node| live.fleet.pop_of(node)).any(|failed| failed == pop) {
         Some("the client has just failed at this PoP".to_owned())

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Family, Question, Resolver, Why};
+use super::{Family, Question, Resolver, Want, Why};
 use crate::config::{Config, GeoOverride, Geoip};
 use crate::schedule::Moment;
 use crate::schedule::isp;
@@ -17,9 +17,9 @@ const UNMEASURED: &str = r#"
 pools = [{ name = "edges" }]
 domains = [{ name = "live.example.com", pool = "edges" }]
 nodes = [
-  { id = "sh-1", pool = "edges", pop = "shanghai", addresses = ["203.0.113.10", "2001:db8::10"], location = { latitude = 31.23, longitude = 121.47 }, bandwidth = "10Gbps" },
+  { id = "sh-1", pool = "edges", pop = "shanghai", addresses = ["203.0.113.10", "2001:db8::10"], media = { rtmp = 1935, http = 8080 }, location = { latitude = 31.23, longitude = 121.47 }, bandwidth = "10Gbps" },
   { id = "sh-2", pool = "edges", pop = "shanghai", addresses = ["203.0.113.11"], location = { latitude = 31.23, longitude = 121.47 }, bandwidth = "10Gbps" },
-  { id = "bj-1", pool = "edges", pop = "beijing", addresses = ["203.0.113.20", "2001:db8::20"], location = { latitude = 39.90, longitude = 116.41 }, bandwidth = "10Gbps" },
+  { id = "bj-1", pool = "edges", pop = "beijing", addresses = ["203.0.113.20", "2001:db8::20"], media = { rtmp = 1935, http = 8080 }, location = { latitude = 39.90, longitude = 116.41 }, bandwidth = "10Gbps" },
   { id = "gz-1", pool = "edges", pop = "guangzhou", addresses = ["203.0.113.30", "2001:db8::30"], location = { latitude = 23.13, longitude = 113.26 }, bandwidth = "10Gbps" },
 ]
 "#;
@@ -33,9 +33,9 @@ domains = [
   { name = "spare.example.com", pool = "spare", policy = "nearest" },
 ]
 nodes = [
-  { id = "sh-1", pool = "edges", pop = "shanghai", addresses = ["203.0.113.10", "2001:db8::10"], location = { latitude = 31.23, longitude = 121.47 }, bandwidth = "10Gbps", exporters = ["http://10.0.0.1:9100/metrics", "http://10.0.0.1:9972/metrics"] },
+  { id = "sh-1", pool = "edges", pop = "shanghai", addresses = ["203.0.113.10", "2001:db8::10"], media = { rtmp = 1935, http = 8080 }, location = { latitude = 31.23, longitude = 121.47 }, bandwidth = "10Gbps", exporters = ["http://10.0.0.1:9100/metrics", "http://10.0.0.1:9972/metrics"] },
   { id = "sh-2", pool = "edges", pop = "shanghai", addresses = ["203.0.113.11"], location = { latitude = 31.23, longitude = 121.47 }, exporters = ["http://10.0.0.2:9972/metrics"] },
-  { id = "bj-1", pool = "edges", pop = "beijing", addresses = ["203.0.113.20", "2001:db8::20"], location = { latitude = 39.90, longitude = 116.41 }, exporters = ["http://10.0.1.1:9100/metrics"] },
+  { id = "bj-1", pool = "edges", pop = "beijing", addresses = ["203.0.113.20", "2001:db8::20"], media = { rtmp = 1935, http = 8080 }, location = { latitude = 39.90, longitude = 116.41 }, exporters = ["http://10.0.1.1:9100/metrics"] },
   { id = "gz-1", pool = "edges", pop = "guangzhou", addresses = ["203.0.113.30"], location = { latitude = 23.13, longitude = 113.26 }, exporters = ["http://10.0.2.1:9100/metrics", "http://10.0.2.1:9972/metrics"] },
   { id = "turn-1", pool = "edges", role = "turn", addresses = ["203.0.113.40"] },
   { id = "full-1", pool = "full", pop = "shanghai", addresses = ["203.0.113.50"], exporters = ["http://10.0.3.1:9972/metrics"] },
@@ -50,6 +50,36 @@ isp = "example-telecom"
 [[geoip.overrides]]
 network = "192.0.2.0/24"
 isp = "example-mobile"
+"#;
+
+const LAYERED: &str = r#"
+streams = {}
+pools = [{ name = "edges", upstream = "middle" }, { name = "middle" }, { name = "origins" }, { name = "portless" }]
+domains = [
+  { name = "live.example.com", pool = "edges", origins = "origins" },
+  { name = "plain.example.com", pool = "edges", redirect_host = "{id}.edges.example.com", redirect_downgrade = true },
+  { name = "portless.example.com", pool = "portless", origins = "origins" },
+]
+nodes = [
+  { id = "sh-1", pool = "edges", pop = "shanghai", addresses = ["203.0.113.10", "2001:db8::10"], media = { rtmp = 1935, http = 8080, https = 8443 }, location = { latitude = 31.23, longitude = 121.47 } },
+  { id = "sh-2", pool = "edges", pop = "shanghai", addresses = ["203.0.113.11"], media = { rtmp = 1936, http = 80 }, location = { latitude = 31.23, longitude = 121.47 } },
+  { id = "sh-3", pool = "edges", pop = "shanghai", addresses = ["203.0.113.12"], location = { latitude = 31.23, longitude = 121.47 } },
+  { id = "bj-1", pool = "edges", pop = "beijing", addresses = ["203.0.113.20", "2001:db8::20"], media = { http = 8080 }, location = { latitude = 39.90, longitude = 116.41 } },
+  { id = "mid-1", pool = "middle", pop = "shanghai", addresses = ["203.0.113.41"], media = { http = 8080 } },
+  { id = "mid-2", pool = "middle", pop = "shanghai", addresses = ["203.0.113.42"], media = { http = 8080 } },
+  { id = "mid-3", pool = "middle", pop = "shanghai", addresses = ["203.0.113.43"], media = { http = 8080 } },
+  { id = "or-1", pool = "origins", role = "origin", pop = "shanghai", addresses = ["203.0.113.51", "2001:db8::51"], media = { rtmp = 1935, http = 8080, api = 1985 } },
+  { id = "or-2", pool = "origins", role = "origin", pop = "shanghai", addresses = ["203.0.113.52"], media = { rtmp = 19350, http = 8080, api = 1985 } },
+  { id = "none-1", pool = "portless", addresses = ["203.0.113.60"] },
+]
+
+[[geoip.overrides]]
+network = "198.51.100.0/24"
+location = { latitude = 31.22, longitude = 121.46 }
+
+[[geoip.overrides]]
+network = "2001:db8:1::/48"
+location = { latitude = 31.22, longitude = 121.46 }
 "#;
 
 /// Origins and edges behind them. `o-3` speaks no RTMP.
@@ -124,6 +154,12 @@ impl Resolver {
         config.pools[0].name = name.into();
         config.domains[0].pool = name.into();
         Self::over(config, TermSettings::default(), true).0
+    }
+
+    /// Edges, a middle layer and origins, with media ports; clients of `198.51.100.0/24` and `2001:db8:1::/48` stand in
+    /// Shanghai, where `sh-1` speaks HTTPS, `sh-2` HTTP only and `sh-3` neither.
+    pub(crate) fn for_tests_layered() -> Self {
+        Self::of_text(LAYERED, &[]).0
     }
 
     /// A configuration without a node.
@@ -253,6 +289,7 @@ pub(super) fn question() -> Question<'static> {
         current: None,
         count: 1,
         family: Family::Both,
+        want: Want::default(),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::geo::Locator;
 use crate::schedule::fleet::{DomainSpec, Fleet, PoolSpec};
+use crate::schedule::layers::LayerSpec;
 use crate::schedule::rtt::Network;
 use crate::schedule::terms::TermSettings;
 use crate::schedule::uplink::{Uplink, UplinkSpec};
@@ -51,7 +52,11 @@ pub(crate) fn over(config: Config, terms: TermSettings, booking: bool) -> Option
         policy: domain.policy,
     });
     let domains: Vec<DomainSpec> = domains.collect();
-    let mut fleet = Fleet::build(config.nodes, &pools, &domains).ok()?;
+    let upstreams = config.pools.iter().filter_map(|pool| Some((pool.name.clone(), pool.upstream.clone()?)));
+    let origins =
+        config.domains.iter().filter_map(|domain| Some((domain.name.clone(), domain.origins.clone()?)));
+    let layers = LayerSpec { upstreams: upstreams.collect(), origins: origins.collect() };
+    let mut fleet = Fleet::build(config.nodes, &pools, &domains).ok()?.with_layers(&layers).ok()?;
     if terms != TermSettings::default() {
         let uplink = Uplink { mbps: 40_000.0, limit: 0.8 };
         fleet = fleet.with_uplinks(&[UplinkSpec { pop: "shanghai".into(), uplink }]);

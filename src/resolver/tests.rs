@@ -16,6 +16,7 @@ fn question(failed: &[IpAddr], why: Why) -> Question<'_> {
         current: None,
         count: 1,
         family: Family::Both,
+        want: Want::default(),
     }
 }
 

@@ -201,7 +201,7 @@ pub fn hash(bytes: &[u8]) -> u64 {
 }
 
 /// The finaliser of splitmix64: FNV's low bits are poor.
-fn finish(mut z: u64) -> u64 {
+pub(super) fn finish(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)

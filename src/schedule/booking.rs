@@ -47,6 +47,14 @@ pub mod status {
     pub const HAS_V6: u32 = 1 << 6;
     /// Its PoP has a configured uplink. Kept by the ledger.
     pub const UPLINK: u32 = 1 << 7;
+    /// Serves media by HTTP: has the port.
+    pub const HAS_HTTP: u32 = 1 << 8;
+    /// Serves media by HTTPS.
+    pub const HAS_HTTPS: u32 = 1 << 9;
+    /// Serves media by RTMP.
+    pub const HAS_RTMP: u32 = 1 << 10;
+    /// What tells how a node can be reached, and changes with the configuration only.
+    pub const REACH: u32 = HAS_V4 | HAS_V6 | HAS_HTTP | HAS_HTTPS | HAS_RTMP;
     /// Bits that keep a node out of a first choice.
     pub const UNFIT: u32 = STARTING | DOWN | STALE | DRAINING;
 }

@@ -117,15 +117,16 @@ pub fn consider(fleet: &Fleet, ledger: &Ledger, ask: &Ask<'_>) -> Decision {
 }
 
 /// The node where the client already is, if it may stay: it is one of the pool, nothing speaks against it, and
-/// it is not over its limit. It needs no room, because its viewer is in its load already.
+/// it is not over its limit (or the client stays regardless). It needs no room, because its viewer is in its load already.
 fn stay(scene: &Scene<'_>) -> Option<(NodeIndex, f32)> {
     let current = scene.ask.current?;
     if !scene.pool.members.contains(&current.0) || scene.avoids(scene.fleet.pop_of(current)) {
         return None;
     }
+    let scene = if scene.ask.stays { scene.with_unfit(status::DOWN | status::DRAINING) } else { *scene };
     scene.admissible(current)?;
     let x = scene.ledger.pressure(current, 0.0);
-    (x < 1.0).then_some((current, x))
+    (x < 1.0 || scene.ask.stays).then_some((current, x))
 }
 
 /// Fallbacks up to the number asked for: the best node of each further PoP, outwards; if PoPs run out,
@@ -206,7 +207,8 @@ fn relaxed(scene: &Scene<'_>, lowest_tier: Option<usize>, picks: &mut Picks) {
 fn least_pressed_near(scene: &Scene<'_>, picks: &mut Picks) {
     let count = scene.ask.count.clamp(1, MOST_PICKS);
     // Eligible by the ledger's stricter rule is admissible by this one, without a look at the line.
-    let bounds_tell = scene.ask.family == Family::Both;
+    let ask = scene.ask;
+    let bounds_tell = ask.family == Family::Both && ask.ways == 0 && ask.tried.is_empty();
     let mut best: ArrayVec<(f32, Pick), MOST_PICKS> = ArrayVec::new();
     let mut seen = 0;
     for visit in scene.walk().filter(|visit| !scene.avoids(visit.group.pop)) {

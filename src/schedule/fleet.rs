@@ -80,6 +80,10 @@ pub struct Pool {
     pub on_overload: OnOverload,
     /// The pool to ask then.
     pub fallback: Option<PoolIndex>,
+    /// The pool that its nodes pull streams from; `None`: see [`Fleet::upstream`].
+    pub upstream: Option<PoolIndex>,
+    /// It takes some domain's publishers, so its nodes pull from nobody.
+    pub takes_publishers: bool,
     /// Its nodes, those of a PoP side by side: a run of [`Fleet::nodes`].
     pub members: Range<u32>,
     /// Its PoPs, in the order of their names.
@@ -120,6 +124,8 @@ pub struct Domain {
     pub pool: PoolIndex,
     /// How a node is chosen.
     pub policy: PolicyKind,
+    /// The pool that takes its publishers; `None`: it has none.
+    pub origins: Option<PoolIndex>,
 }
 
 /// Who there is.
@@ -143,6 +149,8 @@ pub struct Fleet {
     pub pools: Box<[Pool]>,
     /// In the order of the configuration.
     pub domains: Box<[Domain]>,
+    /// The origins of all domains that have any; `None`: there are none, or they differ.
+    pub usual_origins: Option<PoolIndex>,
     by_id: HashMap<Box<str>, NodeIndex>,
     by_domain: HashMap<Box<str>, DomainIndex>,
     by_address: HashMap<IpAddr, NodeIndex>,
@@ -210,7 +218,7 @@ impl Fleet {
             let at = u16::try_from(i).map_err(|_| FleetError::TooMany("domains"))?;
             by_domain.insert(spec.name.clone(), DomainIndex(at));
             let pool = index(&spec.name, &spec.pool)?;
-            built_domains.push(Domain { name: spec.name.clone(), pool, policy: spec.policy });
+            built_domains.push(Domain { name: spec.name.clone(), pool, policy: spec.policy, origins: None });
         }
         let mut group_of = vec![0; nodes.len()];
         for group in built_pools.iter().flat_map(|pool| &pool.groups) {
@@ -232,6 +240,7 @@ impl Fleet {
             pops: pops.into(),
             pools: built_pools.into(),
             domains: built_domains.into(),
+            usual_origins: None,
             by_id,
             by_domain,
             by_address,
@@ -364,6 +373,8 @@ impl Pool {
             name: spec.name.clone(),
             on_overload: spec.on_overload.clone(),
             fallback,
+            upstream: None,
+            takes_publishers: false,
             shares: shares.collect(),
             has_prices: own.windows(2).any(|pair| pair[0].price != pair[1].price),
             has_isps: own.iter().any(|node| !node.isps.is_empty()),

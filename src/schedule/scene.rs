@@ -43,8 +43,14 @@ pub struct Ask<'a> {
     pub family: Family,
     /// PoPs it has just failed at: out of this answer.
     pub avoid: &'a [PopIndex],
+    /// Nodes that have sent it away: out of this answer, and nothing is said of their neighbours.
+    pub tried: &'a [NodeIndex],
+    /// Ways to be reached of which a node needs one, bits of [`status::REACH`]; 0: any node will do.
+    pub ways: u32,
     /// Where it already is: kept if it can be, and not booked.
     pub current: Option<NodeIndex>,
+    /// It stays there as long as anybody answers there and nobody takes the node out, over its limit too.
+    pub stays: bool,
     /// How many nodes to rank, 1 to [`MOST_PICKS`].
     pub count: usize,
     /// The client's internet provider; `None`: nobody knows.
@@ -103,7 +109,23 @@ pub struct Scene<'a> {
     per_limit: f32,
     kappa: f32,
     mbps: f32,
+    /// A node needs one bit of each.
+    reach: [u32; 2],
     pub(super) client: Option<Point>,
+}
+
+// === impl Family ===
+
+impl Family {
+    /// The bits of [`status::REACH`] of which a node needs one.
+    #[must_use]
+    pub fn bits(self) -> u32 {
+        match self {
+            Self::Both => status::HAS_V4 | status::HAS_V6,
+            Self::V4 => status::HAS_V4,
+            Self::V6 => status::HAS_V6,
+        }
+    }
 }
 
 // === impl Scene ===
@@ -131,6 +153,7 @@ impl<'a> Scene<'a> {
             per_limit: 1.0,
             kappa: ledger.kappa(),
             mbps: ask.kbps as f32 / 1000.0,
+            reach: [ask.family.bits(), if ask.ways == 0 { u32::MAX } else { ask.ways }],
             client: ask.client.map(Location::point),
         }
     }
@@ -207,12 +230,10 @@ impl<'a> Scene<'a> {
     fn admissible_alone(&self, node: NodeIndex) -> Option<f32> {
         let line = self.ledger.line(node);
         let bits = line.status();
-        let family = match self.ask.family {
-            Family::Both => status::HAS_V4 | status::HAS_V6,
-            Family::V4 => status::HAS_V4,
-            Family::V6 => status::HAS_V6,
-        };
-        if bits & self.unfit != 0 || bits & family == 0 {
+        if bits & self.unfit != 0 || bits & self.reach[0] == 0 || bits & self.reach[1] == 0 {
+            return None;
+        }
+        if !self.ask.tried.is_empty() && self.ask.tried.contains(&node) {
             return None;
         }
         let margin =

@@ -449,7 +449,7 @@ impl Watch {
             NodeState::Healthy | NodeState::Overloaded => 0,
         };
         let order = if self.drain.is_some() { status::DRAINING } else { 0 };
-        found | order | families(node)
+        found | order | reach(node)
     }
 
     /// Everything an operator should know, the state's own reason first.
@@ -497,12 +497,15 @@ fn learnt_or(own: UnitCost, fleet: f64) -> f64 {
     if own.per_mbps() > 0.0 { own.per_mbps() } else { fleet }
 }
 
-/// Address-family bits of a node.
+/// How a node can be reached: its bits of [`status::REACH`].
 #[must_use]
-pub fn families(node: &Node) -> u32 {
-    let v4 = if node.ipv4.is_empty() { 0 } else { status::HAS_V4 };
-    let v6 = if node.ipv6.is_empty() { 0 } else { status::HAS_V6 };
-    v4 | v6
+pub fn reach(node: &Node) -> u32 {
+    let bit = |has: bool, bit: u32| if has { bit } else { 0 };
+    bit(!node.ipv4.is_empty(), status::HAS_V4)
+        | bit(!node.ipv6.is_empty(), status::HAS_V6)
+        | bit(node.ports.http.is_some(), status::HAS_HTTP)
+        | bit(node.ports.https.is_some(), status::HAS_HTTPS)
+        | bit(node.ports.rtmp.is_some(), status::HAS_RTMP)
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use arc_swap::ArcSwap;
 use super::NodeCell;
 use super::hosts::Hosts;
 use super::recent::{Entry, Recent};
+use super::streams::Streams;
+use super::upstreams::Upstreams;
 use crate::schedule::Moment;
 use crate::schedule::booking::{Ledger, LineUpdate, status};
 use crate::schedule::fleet::Fleet;
@@ -17,7 +19,7 @@ use crate::schedule::node::{Node, NodeIndex};
 use crate::schedule::proven::Record;
 use crate::schedule::reading::{ProbeFailure, Reading, Timing};
 use crate::schedule::terms::TermSettings;
-use crate::schedule::watch::{NodeReport, Watch, WatchSettings, families};
+use crate::schedule::watch::{NodeReport, Watch, WatchSettings, reach};
 
 /// The settings of one configuration that answers depend on.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,6 +55,8 @@ pub struct Live {
     pub hosts: Hosts,
     /// Settings.
     pub plan: Plan,
+    /// Who pulls from whom.
+    pub upstreams: Upstreams,
     /// How many fleets were in force before this one.
     pub generation: u64,
     cells: Box<[NodeCell]>,
@@ -87,6 +91,7 @@ impl Live {
         Self {
             ledger,
             recent: Recent::default(),
+            upstreams: Upstreams::of(&fleet),
             hosts: Hosts::of(&fleet),
             plan,
             generation: 0,
@@ -216,6 +221,11 @@ impl Live {
         }
     }
 
+    /// Spreads the streams there are over the nodes that others pull from.
+    pub(super) fn spread(&self, streams: &Streams) {
+        self.upstreams.spread(&self.fleet, &self.ledger, streams);
+    }
+
     /// Takes over memory and ledger lines of nodes that stay as they are.
     pub(super) fn inherit(&self, before: &Self, now: Moment) {
         for (index, old, node) in self.staying(before) {
@@ -227,7 +237,10 @@ impl Live {
             }
             let update = before.ledger.update_in_force(old);
             self.ledger.line(index).set_since(before.ledger.line(old).since());
-            self.ledger.update(index, &LineUpdate { status: update.status | families(node), ..update });
+            self.ledger.update(
+                index,
+                &LineUpdate { status: update.status & !status::REACH | reach(node), ..update },
+            );
             cell.report.store(before.report(old));
         }
         for (index, node) in (0u32..).map(NodeIndex).zip(&self.fleet.nodes) {
@@ -281,17 +294,13 @@ impl Live {
 /// The line of a node before its first sample: capacity counts, load does not.
 fn unmeasured(node: &Node, plan: Plan) -> LineUpdate {
     if node.exporters.is_empty() {
-        return LineUpdate { status: status::UNMEASURED | families(node), ..LineUpdate::default() };
+        return LineUpdate { status: status::UNMEASURED | reach(node), ..LineUpdate::default() };
     }
     let mbps =
         node.bandwidth_mbps.unwrap_or(plan.watch.assumed_mbps) * node.weight * node.thresholds.bandwidth;
     #[expect(clippy::cast_possible_truncation, reason = "a pressure needs three digits")]
     let slope = (1.0 / mbps) as f32;
-    LineUpdate {
-        slope: [slope, 0.0, 0.0],
-        status: status::STARTING | families(node),
-        ..LineUpdate::default()
-    }
+    LineUpdate { slope: [slope, 0.0, 0.0], status: status::STARTING | reach(node), ..LineUpdate::default() }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "κ needs three digits")]

@@ -305,6 +305,11 @@ impl Streams {
         (listed.collect(), total)
     }
 
+    /// Calls `see` with the name of each stream.
+    pub fn for_each_name(&self, mut see: impl FnMut(&StreamName)) {
+        self.index.iter().for_each(|entry| see(entry.key()));
+    }
+
     /// How many streams there are, those on several media servers counted each.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -28,7 +28,11 @@ fn edges() -> PoolSpec {
 }
 
 pub(in crate::state) fn live() -> Live {
-    let nodes = Config::parse(NODES, "test").unwrap().nodes;
+    live_of(NODES)
+}
+
+fn live_of(text: &str) -> Live {
+    let nodes = Config::parse(text, "test").unwrap().nodes;
     let uplink = Uplink { mbps: 1_250.0, limit: 0.8 };
     let fleet = Fleet::build(nodes, &[edges()], &[]).unwrap();
     let plan = Plan {
@@ -90,6 +94,23 @@ fn a_sweep_before_the_first_judgement_leaves_a_node_its_addresses() {
     assert!(
         state.live().ledger.line(A).is(status::HAS_V4) && state.live().ledger.line(A).is(status::STARTING)
     );
+}
+
+#[test]
+fn a_reload_gives_a_measured_node_its_new_addresses_and_ports_at_once() {
+    let reach = |live: &Live, node| live.ledger.line(node).status() & status::REACH;
+    let (before, more) = (live(), "\"203.0.113.10\", \"2001:db8::10\"], media = { https = 8443 }");
+    for node in [A, B] {
+        page(&before, node, 0.0, 10);
+        page(&before, node, 1_000.0, 20);
+    }
+    let next = live_of(&NODES.replace("\"203.0.113.10\"]", more));
+    next.inherit(&before, Moment(25_000));
+    let whole = status::HAS_V4 | status::HAS_V6 | status::HAS_HTTPS;
+    assert_eq!((reach(&next, A), reach(&next, B)), (whole, status::HAS_V4));
+    let last = live();
+    last.inherit(&next, Moment(26_000));
+    assert_eq!(reach(&last, A), status::HAS_V4, "and takes them away");
 }
 
 #[test]

@@ -34,6 +34,10 @@ pub enum Refused {
     NoAddress,
     /// No node in service.
     NoNode,
+    /// No node has a port for that.
+    NoPort,
+    /// The domain takes no publishers.
+    NoOrigins,
 }
 
 /// What the resolve path counts.
@@ -75,7 +79,14 @@ const PRECISIONS: [Precision; 5] =
 
 impl Refused {
     /// The closed set.
-    pub const ALL: [Self; 4] = [Self::UnknownDomain, Self::AllOverloaded, Self::NoAddress, Self::NoNode];
+    pub const ALL: [Self; 6] = [
+        Self::UnknownDomain,
+        Self::AllOverloaded,
+        Self::NoAddress,
+        Self::NoNode,
+        Self::NoPort,
+        Self::NoOrigins,
+    ];
 
     /// The label.
     #[must_use]
@@ -85,6 +96,8 @@ impl Refused {
             Self::AllOverloaded => "all_overloaded",
             Self::NoAddress => "no_address",
             Self::NoNode => "no_node",
+            Self::NoPort => "no_port",
+            Self::NoOrigins => "no_origins",
         }
     }
 }

@@ -87,7 +87,7 @@ fn the_example_configuration_passes_its_check() {
     write_files_of_the_example(folder.path());
     let output = nearcast(folder.path(), &["check", "nearcast.toml"]);
     assert!(output.status.success(), "{}", stderr(&output));
-    assert!(stdout(&output).contains("ok, 3 nodes in 3 pools for 2 domains"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("ok, 5 nodes in 5 pools for 2 domains"), "{}", stdout(&output));
 }
 
 #[test]

@@ -46,6 +46,36 @@ fn curl(address: std::net::SocketAddr, path: &str, trusted: &str, more: &[&str])
 }
 
 #[tokio::test]
+async fn who_asks_by_https_is_redirected_to_https_and_nowhere_else_unless_that_is_allowed() {
+    let folder = tempfile::tempdir().unwrap();
+    let trusted = write_certificate(folder.path());
+    let edges = Edge::start_each(&[CHICAGO]).await;
+    let service = Service::launch(&secured(folder.path(), "", &edges)).await;
+    for (ports, allowed, told) in [
+        (
+            "http = 8080, https = 8443",
+            false,
+            "https://203.0.113.1:8443/live/show.flv?domain=live.example.com",
+        ),
+        ("http = 8080", false, "no-port"),
+        ("http = 8080", true, "http://203.0.113.1:8080/live/show.flv?domain=live.example.com"),
+    ] {
+        let config = secured(folder.path(), "", &edges);
+        let config = config.replace("processes =", &format!("media = {{ {ports} }}\nprocesses ="));
+        service.rewrite(&config.replace("policy =", &format!("redirect_downgrade = {allowed}\npolicy =")));
+        let reload = ["-X", "POST", "-o", "/dev/null", "-w", "%{http_code}"];
+        let admin: std::net::SocketAddr =
+            service.admin_url("").trim_start_matches("http://").parse().unwrap();
+        assert_eq!(curl(admin, "/-/reload", &trusted, &reload).unwrap(), "200");
+        for version in ["--http1.1", "--http2"] {
+            let target = "/live/show.flv?domain=live.example.com";
+            let answer = curl(service.secure(), target, &trusted, &[version, "-i"]).unwrap();
+            assert!(answer.contains(told), "{version} {ports}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn players_and_operators_are_answered_by_https_in_both_versions_of_http() {
     let folder = tempfile::tempdir().unwrap();
     let trusted = write_certificate(folder.path());

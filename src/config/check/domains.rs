@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 
-use crate::config::Domain;
 use crate::config::raw::Section;
-use crate::config::values::{domain_name, string, switch, text, word};
+use crate::config::values::{domain_name, host_pattern, string, switch, text, word};
+use crate::config::{Domain, Redirect};
 use crate::schedule::policy::PolicyKind;
 
 /// Most keys of a domain: one in force, one before and one after it, and one to spare.
@@ -20,6 +20,8 @@ pub(super) struct DomainDraft<'a> {
     pub(super) policy: PolicyKind,
     pub(super) keys: Vec<PathBuf>,
     pub(super) require_signature: bool,
+    pub(super) origins: Option<Spanned<&'a str>>,
+    pub(super) redirect: Redirect,
 }
 
 /// A relative path starts from `folder`.
@@ -44,6 +46,11 @@ pub(super) fn read<'a>(section: &mut Section<'a>, folder: &Path) -> DomainDraft<
         require_signature: require_signature.is_some_and(Spanned::into_inner),
         name: section.require("name", domain_name),
         pool: section.require("pool", string),
+        origins: section.get("origins", string),
+        redirect: Redirect {
+            host: section.get("redirect_host", host_pattern).map(|host| host.into_inner().into()),
+            downgrade: section.get_or("redirect_downgrade", false, switch),
+        },
         policy: section.get_or("policy", PolicyKind::default(), word(&PolicyKind::ALL, PolicyKind::as_str)),
     }
 }
@@ -55,7 +62,8 @@ impl DomainDraft<'_> {
     pub(super) fn into_domain(mut self) -> Option<Domain> {
         let (name, pool) = (self.name.take()?.into_inner(), self.pool.take()?.into_inner());
         let (name, pool) = (name.into(), pool.into());
-        let Self { policy, keys, require_signature, .. } = self;
-        Some(Domain { name, pool, policy, keys, require_signature })
+        let origins = self.origins.map(|origins| origins.into_inner().into());
+        let Self { policy, keys, require_signature, redirect, .. } = self;
+        Some(Domain { name, pool, policy, keys, require_signature, origins, redirect })
     }
 }

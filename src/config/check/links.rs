@@ -38,11 +38,16 @@ pub(super) fn check(draft: &Draft<'_>, report: &Report) {
     let of_nodes = draft.nodes.iter().map(|node| ("pool", &node.pool));
     let of_domains = draft.domains.iter().map(|domain| ("pool", &domain.pool));
     let of_pools = draft.pools.iter().map(|pool| ("fallback", &pool.fallback));
+    let upstreams = draft.pools.iter().map(|pool| ("upstream", &pool.upstream));
+    let origins = draft.domains.iter().map(|domain| ("origins", &domain.origins));
     let of_callers = draft.callers.iter().map(|caller| ("pool", &caller.pool));
-    for (key, name) in of_nodes.chain(of_domains).chain(of_pools).chain(of_callers) {
+    let others = upstreams.chain(origins).chain(of_callers);
+    for (key, name) in of_nodes.chain(of_domains).chain(of_pools).chain(others) {
         pools.look_up(key, name.as_ref(), report);
     }
     check_circles(draft, report);
+    check_origins(draft, report);
+    check_upstreams(draft, report);
     check_empty_pools(draft, &pools, report);
 
     check_isps(draft, report);
@@ -123,14 +128,24 @@ fn check_addresses(draft: &Draft<'_>, report: &Report) {
     }
 }
 
-/// Fallbacks must end somewhere. Each circle is reported once, where it begins in the file.
+/// Fallbacks and upstreams must end somewhere.
 fn check_circles(draft: &Draft<'_>, report: &Report) {
-    let next: HashMap<&str, &Spanned<&str>> = draft
-        .pools
-        .iter()
-        .filter(|pool| matches!(pool.on_overload, OnOverload::Fallback(_)))
-        .filter_map(|pool| Some((known(&pool.name)?, pool.fallback.as_ref()?)))
-        .collect();
+    let falling = draft.pools.iter().filter(|pool| matches!(pool.on_overload, OnOverload::Fallback(_)));
+    let fallbacks = falling.filter_map(|pool| Some((known(&pool.name)?, pool.fallback.as_ref()?)));
+    check_ways(draft, "fallback", "falls back to", &fallbacks.collect(), report);
+    let upstreams = draft.pools.iter();
+    let upstreams = upstreams.filter_map(|pool| Some((known(&pool.name)?, pool.upstream.as_ref()?)));
+    check_ways(draft, "upstream", "pulls from", &upstreams.collect(), report);
+}
+
+/// Each circle is reported once, where it begins in the file.
+fn check_ways(
+    draft: &Draft<'_>,
+    key: &str,
+    verb: &str,
+    next: &HashMap<&str, &Spanned<&str>>,
+    report: &Report,
+) {
     let mut done: HashSet<&str> = HashSet::new();
     for start in draft.pools.iter().filter_map(|pool| known(&pool.name)) {
         // The pools passed on the way; a name met again closes a circle unless an earlier walk has been there.
@@ -140,7 +155,7 @@ fn check_circles(draft: &Draft<'_>, report: &Report) {
                 break;
             }
             if let Some(at) = way.iter().position(|passed| *passed == to) {
-                report_circle(&way[at..], &next, report);
+                report_circle(&way[at..], (key, verb), next, report);
                 break;
             }
             way.push(to);
@@ -149,16 +164,46 @@ fn check_circles(draft: &Draft<'_>, report: &Report) {
     }
 }
 
-fn report_circle(circle: &[&str], next: &HashMap<&str, &Spanned<&str>>, report: &Report) {
-    let Some((first, fallback)) = circle.first().and_then(|first| Some((first, next.get(first)?))) else {
+fn report_circle(
+    circle: &[&str],
+    (key, verb): (&str, &str),
+    next: &HashMap<&str, &Spanned<&str>>,
+    report: &Report,
+) {
+    let Some((first, written)) = circle.first().and_then(|first| Some((first, next.get(first)?))) else {
         return;
     };
     let message = if circle.len() == 1 {
-        format!("fallback: pool {} falls back to itself", quoted(first))
+        format!("{key}: pool {} {verb} itself", quoted(first))
     } else {
-        format!("fallback: {} -> {first} is a circle, which ends nowhere", circle.join(" -> "))
+        format!("{key}: {} -> {first} is a circle, which ends nowhere", circle.join(" -> "))
     };
-    report.error(&fallback.span(), message);
+    report.error(&written.span(), message);
+}
+
+/// Whoever takes publishers has the streams: to pull them from elsewhere would be to ask for what it sends.
+fn check_origins(draft: &Draft<'_>, report: &Report) {
+    for origins in draft.domains.iter().filter_map(|domain| domain.origins.as_ref()) {
+        let pulling = draft.pools.iter().filter(|pool| known(&pool.name) == Some(*origins.get_ref()));
+        for upstream in pulling.filter_map(|pool| pool.upstream.as_ref()) {
+            let message = format!(
+                "origins: pool {} takes no publishers, it pulls from {}",
+                quoted(origins.get_ref()),
+                quoted(upstream.get_ref())
+            );
+            report.clash(&origins.span(), message, (&upstream.span(), "here"));
+        }
+    }
+}
+
+/// Without the table of streams nobody is told where to pull from: its nodes would be taken for players, and sent to
+/// one another.
+fn check_upstreams(draft: &Draft<'_>, report: &Report) {
+    let first = draft.pools.iter().find_map(|pool| pool.upstream.as_ref());
+    if let Some(upstream) = first.filter(|_| draft.streams.is_none()) {
+        let message = "upstream: nobody can ask for it without [streams]: expected that table, if only empty";
+        report.error(&upstream.span(), message);
+    }
 }
 
 /// A pool that somebody is sent to needs nodes.
@@ -176,15 +221,21 @@ fn check_empty_pools(draft: &Draft<'_>, pools: &Names<'_>, report: &Report) {
         return;
     }
     let fallbacks = draft.pools.iter().filter_map(|pool| pool.fallback.as_ref());
-    let asked = draft.domains.iter().filter_map(|domain| domain.pool.as_ref()).chain(fallbacks);
-    let mut asked_for: HashMap<&str, Span> = HashMap::new();
-    for pool in asked {
-        asked_for.entry(pool.get_ref()).or_insert_with(|| pool.span());
+    let viewers = draft.domains.iter().filter_map(|domain| domain.pool.as_ref()).chain(fallbacks);
+    let viewers = viewers.map(|pool| (pool, "viewers are sent to it here"));
+    let origins = draft.domains.iter().filter_map(|domain| domain.origins.as_ref());
+    let publishers = origins.map(|pool| (pool, "publishers are sent to it here"));
+    let upstreams = draft.pools.iter().filter_map(|pool| pool.upstream.as_ref());
+    let edges = upstreams.map(|pool| (pool, "streams are pulled from it here"));
+    let mut asked_for: HashMap<&str, (Span, &str)> = HashMap::new();
+    for (pool, why) in viewers.chain(publishers).chain(edges) {
+        asked_for.entry(pool.get_ref()).or_insert_with(|| (pool.span(), why));
     }
     for name in draft.pools.iter().filter_map(|pool| pool.name.as_ref()) {
-        if let Some(user) = asked_for.get(name.get_ref()).filter(|_| !staffed.contains(name.get_ref())) {
+        if let Some((user, why)) = asked_for.get(name.get_ref()).filter(|_| !staffed.contains(name.get_ref()))
+        {
             let message = format!("name: pool {} has no nodes", quoted(name.get_ref()));
-            report.clash(&name.span(), message, (user, "viewers are sent to it here"));
+            report.clash(&name.span(), message, (user, why));
         }
     }
 }

@@ -29,6 +29,7 @@ pub(super) struct PoolDraft<'a> {
     pub(super) name: Option<Spanned<&'a str>>,
     pub(super) on_overload: OnOverload,
     pub(super) fallback: Option<Spanned<&'a str>>,
+    pub(super) upstream: Option<Spanned<&'a str>>,
     pub(super) profile: Option<Profile>,
     pub(super) layer: Layer,
 }
@@ -58,6 +59,7 @@ pub(super) fn read<'a>(section: &mut Section<'a>) -> PoolDraft<'a> {
         name,
         on_overload,
         fallback,
+        upstream: section.get("upstream", string),
         profile: section.get("profile", word(&[Profile::Rtc], |_| "rtc")).map(Spanned::into_inner),
         layer: section.table("thresholds", thresholds::read),
     }

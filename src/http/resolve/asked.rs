@@ -7,7 +7,7 @@ use arrayvec::ArrayVec;
 
 use crate::http::problem::Problem;
 use crate::http::query::{self, Params};
-use crate::resolver::{Family, Question, Why};
+use crate::resolver::{Family, Question, Role, Want, Why};
 
 /// Nodes named when nothing else is asked for: one, and two to fall back to.
 const USUAL_COUNT: usize = 3;
@@ -16,10 +16,11 @@ const MOST_COUNT: usize = 8;
 /// Addresses in `failed=` at most.
 const MOST_FAILED: usize = 16;
 /// Longest `stream=`, characters.
-const LONGEST_STREAM: usize = 512;
+pub(in crate::http) const LONGEST_STREAM: usize = 512;
 
-const NAMES: &[&str; 11] =
-    &["domain", "ip", "n", "type", "stream", "format", "detail", "bitrate", "failed", "why", "current"];
+const NAMES: &[&str; 12] = &[
+    "domain", "ip", "n", "type", "stream", "format", "detail", "bitrate", "failed", "why", "current", "role",
+];
 
 /// How the answer is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,8 +47,11 @@ pub(in crate::http) struct Asked<'q> {
     pub(in crate::http) detail: bool,
     /// Families wanted.
     pub(in crate::http) family: Family,
+    /// Whether it is to watch or to publish.
+    pub(in crate::http) role: Role,
+    /// Which stream, "app/name".
+    pub(in crate::http) stream: Option<Cow<'q, str>>,
     count: usize,
-    stream: Option<Cow<'q, str>>,
     bitrate_kbps: Option<u32>,
     failed: ArrayVec<IpAddr, MOST_FAILED>,
     why: Why,
@@ -93,6 +97,9 @@ impl<'q> Asked<'q> {
         let why = params.read("why", "must be connect or stall", |value| {
             Why::ALL.into_iter().find(|why| why.as_str() == value)
         });
+        let role = params.read("role", "must be play or publish", |value| {
+            Role::ALL.into_iter().find(|role| role.as_str() == value)
+        });
         let stream = params.text("stream", 1..=LONGEST_STREAM);
         let current = params.address("current");
         let detail = params.switch("detail");
@@ -105,6 +112,7 @@ impl<'q> Asked<'q> {
             format: format.unwrap_or_default(),
             detail,
             family: family.unwrap_or_default(),
+            role: role.unwrap_or_default(),
             count: count.unwrap_or(USUAL_COUNT),
             stream,
             bitrate_kbps,
@@ -126,6 +134,7 @@ impl<'q> Asked<'q> {
             current: self.current,
             count: self.count,
             family: self.family,
+            want: Want { role: self.role, ..Want::default() },
         }
     }
 }
@@ -150,7 +159,7 @@ mod tests {
     #[test]
     fn every_parameter_reaches_the_question() {
         let query = "domain=Live.example.com.&ip=198.51.100.9&n=8&type=aaaa&stream=live/one&format=text&detail=1\
-                     &bitrate=2.5Mbps&failed=203.0.113.1,2001:db8::1&current=::ffff:203.0.113.2&why=stall";
+                     &bitrate=2.5Mbps&failed=203.0.113.1,2001:db8::1&current=::ffff:203.0.113.2&why=stall&role=publish";
         let asked = Asked::read(Some(query), true).unwrap();
         let question = asked.question(asked.ip.unwrap());
         assert_eq!(question.domain, "live.example.com");
@@ -160,6 +169,7 @@ mod tests {
         assert_eq!((question.failed.len(), question.why), (2, Why::Stall));
         assert_eq!(question.current.map(|ip| ip.to_string()).as_deref(), Some("203.0.113.2"));
         assert_eq!((asked.format, asked.detail), (Format::Text, true));
+        assert_eq!(question.want.role, Role::Publish);
     }
 
     #[test]
@@ -191,6 +201,7 @@ mod tests {
             ("n=-1", "n"),
             ("n=x", "n"),
             ("type=MX", "type"),
+            ("role=origin", "role"),
             ("type=", "type"),
             ("format=xml", "format"),
             ("detail=yes", "detail"),

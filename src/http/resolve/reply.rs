@@ -6,7 +6,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::asked::Asked;
 use crate::http::body::{self, assemble};
-use crate::resolver::{Answer, Family, Pick};
+use crate::http::media::{self, Host};
+use crate::resolver::{Answer, Family, Pick, Role};
 
 /// Digits after the point: 100 m, and a thousandth of the threshold. More would claim what nobody knows.
 const DISTANCE_DECIMALS: u32 = 1;
@@ -72,6 +73,11 @@ impl Reply<'_> {
             if self.asked.ip_ignored {
                 body::text(buffer, ",\"ip_ignored\":true");
             }
+            if let Some(stream) = &self.asked.stream
+                && (self.asked.detail || self.asked.role == Role::Publish)
+            {
+                self.urls(buffer, stream);
+            }
             if self.asked.detail {
                 self.detail(buffer);
             }
@@ -98,6 +104,28 @@ impl Reply<'_> {
                 buffer.put_u8(b',');
             }
             body::text(buffer, quoted);
+        }
+        buffer.put_u8(b']');
+    }
+
+    /// Where the stream is by RTMP, for nodes that speak it.
+    fn urls(&self, buffer: &mut BytesMut, stream: &str) {
+        body::text(buffer, ",\"urls\":[");
+        let nodes = self.answer.picks.iter().map(|pick| self.answer.node(pick));
+        let rtmp = nodes.filter_map(|node| {
+            let wanted = self.asked.family;
+            let fits = |ip: &IpAddr| wanted == Family::Both || ip.is_ipv4() == (wanted == Family::V4);
+            Some((node.addresses().find(fits)?, node.ports.rtmp?))
+        });
+        for (at, (ip, port)) in rtmp.enumerate() {
+            let mut url = String::with_capacity(96);
+            media::base(&mut url, "rtmp", Host::Address(ip), port);
+            url.push('/');
+            media::path(&mut url, stream);
+            if at > 0 {
+                buffer.put_u8(b',');
+            }
+            body::string(buffer, &url);
         }
         buffer.put_u8(b']');
     }

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     fn peer(ip: &str, trusted: bool) -> Peer {
-        Peer { ip: ip.parse().unwrap(), trusted }
+        Peer { ip: ip.parse().unwrap(), trusted, secure: false }
     }
 
     #[test]

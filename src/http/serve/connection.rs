@@ -23,6 +23,7 @@ use super::gauge::{self, Gauge};
 use super::watch::{Order, Patience, Pulse, Watch};
 use super::{BUFFER_BYTES, GRACE, accept_failed};
 use crate::http::Front;
+use crate::http::client_ip::Peer;
 use crate::http::lane::Lane;
 use crate::http::tls::{H2, Tls};
 
@@ -142,7 +143,7 @@ impl Worker<'_> {
     /// Serves a new connection, unless its client has too many already.
     fn begin(&mut self, (stream, address): (TcpStream, SocketAddr), tls: Option<&Tls>) {
         let front = self.front;
-        let peer = front.peer(address);
+        let peer = Peer { secure: tls.is_some(), ..front.peer(address) };
         let limits = front.limits.load();
         if self.census.all() >= limits.connections {
             let made = self.watch.make_room();

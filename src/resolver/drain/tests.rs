@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::*;
-use crate::resolver::{Family, Question, Reason, Why};
+use crate::resolver::{Family, Question, Reason, Want, Why};
 use crate::schedule::fleet::{DomainSpec, Fleet, PoolSpec};
 use crate::schedule::policy::PolicyKind;
 
@@ -21,6 +21,7 @@ fn question(current: Option<&str>) -> Question<'static> {
         current: current.map(|ip| ip.parse::<IpAddr>().unwrap()),
         count: 3,
         family: Family::Both,
+        want: Want::default(),
     }
 }
 

@@ -14,6 +14,7 @@ fn question<'a>() -> Question<'a> {
         current: None,
         count: 3,
         family: Family::Both,
+        want: crate::resolver::Want::default(),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::schedule::place::Location;
 use crate::schedule::policy::PolicyKind;
 use crate::schedule::scene::Family;
 use crate::schedule::thresholds::Thresholds;
-use crate::schedule::watch::families;
+use crate::schedule::watch::reach;
 
 const SHANGHAI: (f64, f64) = (31.23, 121.47);
 const BEIJING: (f64, f64) = (39.90, 116.41);
@@ -63,7 +63,7 @@ fn world(nodes: Vec<Node>, loads: &[(&str, f32, u32)]) -> (Fleet, Ledger) {
                 base: [*load, 0.0, 0.0],
                 slope: [1.0 / 800.0, 0.0, 0.0],
                 floor: 0.0,
-                status: bits | families(fleet.node(index)),
+                status: bits | reach(fleet.node(index)),
                 ..LineUpdate::default()
             },
         );
@@ -79,7 +79,10 @@ fn ask(policy: PolicyKind, client: Option<(f64, f64)>) -> Ask<'static> {
         kbps: 4_000,
         family: Family::Both,
         avoid: &[],
+        tried: &[],
+        ways: 0,
         current: None,
+        stays: false,
         count: 3,
         bucket: Bucket(3),
         isp: None,

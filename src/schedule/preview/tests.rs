@@ -6,7 +6,7 @@ use crate::schedule::fleet::{DomainSpec, PoolSpec};
 use crate::schedule::node::{MediaPorts, Node, Role};
 use crate::schedule::policy::PolicyKind;
 use crate::schedule::thresholds::Thresholds;
-use crate::schedule::watch::families;
+use crate::schedule::watch::reach;
 
 const SHANGHAI: (f64, f64) = (31.23, 121.47);
 const HANGZHOU: (f64, f64) = (30.27, 120.16);
@@ -78,7 +78,7 @@ impl World {
             let update = LineUpdate {
                 base: [load / 800.0, 0.0, 0.0],
                 slope: [1.0 / 800.0, 0.0, 0.0],
-                status: families(fleet.node(index)),
+                status: reach(fleet.node(index)),
                 ..LineUpdate::default()
             };
             ledger.update(index, &update);

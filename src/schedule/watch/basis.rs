@@ -1,6 +1,6 @@
 //! Basis: all that a ledger line is worked out from, kept so that the line can be written anew between scrapes.
 
-use super::WatchSettings;
+use super::{WatchSettings, reach};
 use crate::schedule::booking::{ELASTIC, LineUpdate, status};
 use crate::schedule::carry::Carried;
 use crate::schedule::health;
@@ -52,7 +52,8 @@ impl Basis {
         let estimate_mbps = self.estimate_mbps(kappa);
         let carried_mbps = self.carried.unseen_mbps;
         let mut update = LineUpdate {
-            status: self.status,
+            // A reload may have given the node other addresses or ports since it was judged.
+            status: self.status & !status::REACH | reach(node),
             carried_mbps: single(carried_mbps),
             mbps_per_client: single(self.mbps_per_client),
             estimate_mbps: single(estimate_mbps.unwrap_or(0.0) * staying),

@@ -221,3 +221,77 @@ fn fallbacks_end_somewhere() {
         &[("\"c\"", "fallback: b -> c -> b is a circle, which ends nowhere")],
     );
 }
+
+#[test]
+fn layers_end_at_pools_that_take_publishers() {
+    let check_upstream = |pool, expected: &[(&str, &str)]| {
+        check_text(&File { pool, top: "[streams]", ..File::default() }.text(), expected);
+    };
+    check_upstream("upstream = \"edges\"", &[("\"edges\"", "upstream: pool `edges` pulls from itself")]);
+    check_upstream(
+        "upstream = \"edge\"",
+        &[("\"edge\"", "upstream: there is no pool `edge`; did you mean `edges`?")],
+    );
+    check_text(
+        r#"
+            streams = {}
+            pools = [{ name = "a", upstream = "b" }, { name = "b", upstream = "c" }, { name = "c", upstream = "a" }]
+            nodes = [
+                { id = "a", pool = "a", addresses = ["192.0.2.1"] },
+                { id = "b", pool = "b", addresses = ["192.0.2.2"] },
+                { id = "c", pool = "c", addresses = ["192.0.2.3"] },
+            ]
+            domains = [{ name = "a.example.com", pool = "a", origins = "o" }]
+        "#,
+        &[
+            ("\"b\"", "upstream: a -> b -> c -> a is a circle, which ends nowhere"),
+            ("\"o\"", "origins: there is no pool `o`; there is `a`, `b` or `c`"),
+        ],
+    );
+    check_text(
+        r#"
+            streams = {}
+            pools = [{ name = "a" }, { name = "b", upstream = "a" }, { name = "c" }]
+            nodes = [
+                { id = "a", pool = "a", addresses = ["192.0.2.1"] },
+                { id = "b", pool = "b", addresses = ["192.0.2.2"] },
+            ]
+            domains = [
+                { name = "a.example.com", pool = "b", origins = "b" },
+                { name = "b.example.com", pool = "b", origins = "c" },
+            ]
+        "#,
+        &[
+            ("\"c\"", "name: pool `c` has no nodes"),
+            ("\"b\"", "origins: pool `b` takes no publishers, it pulls from `a`"),
+        ],
+    );
+}
+
+#[test]
+fn a_host_of_redirects_differs_by_node() {
+    for (written, why) in [
+        ("edges.example.com", "`edges.example.com` has not exactly one {id} in it, by which nodes differ"),
+        ("{id}.{id}.example", "`{id}.{id}.example` has not exactly one {id} in it, by which nodes differ"),
+        ("{id}.a b.example", "`{id}.a b.example` is not a domain name: it has ` ` in it"),
+    ] {
+        let domain: &'static str = format!("redirect_host = \"{written}\"").leak();
+        let (offending, message) = (format!("\"{written}\""), format!("redirect_host: {why}"));
+        check_text(&File { domain, ..File::default() }.text(), &[(&offending, &message)]);
+    }
+}
+
+#[test]
+fn an_upstream_is_of_no_use_without_the_table_of_streams() {
+    let text = |streams: &str| {
+        format!(
+            "{streams}\npools = [{{ name = \"a\", upstream = \"b\" }}, {{ name = \"b\" }}]\n\
+             nodes = [{{ id = \"a\", pool = \"a\", addresses = [\"192.0.2.1\"] }}, \
+             {{ id = \"b\", pool = \"b\", addresses = [\"192.0.2.2\"] }}]\n\
+             domains = [{{ name = \"a.example.com\", pool = \"a\" }}]"
+        )
+    };
+    let message = "upstream: nobody can ask for it without [streams]: expected that table, if only empty";
+    check_text(&text(""), &[("\"b\"", message)]);
+    parse(&text("streams = {}"));
+}
