@@ -147,7 +147,7 @@ async fn reloads_under_load_fail_no_question_and_keep_the_memory() {
     ];
     let service = Service::start(&configs[0]).await;
     let load = Load::start(&service.player_url(QUESTION), 2, 2);
-    // The heap settles within some thousand reloads (benches/README.md has the curve); what grows after that is a leak.
+    // The heap settles within some thousand reloads; what grows after that is a leak.
     let warm_up = if reloads > 1_000 { reloads / 4 } else { reloads / 2 };
     let mut warm_kib = 0;
     for number in 0..reloads {
