@@ -155,15 +155,18 @@ impl State {
         let mut stale = 0;
         for (index, report) in live.reports() {
             let was_stale = report.state == NodeState::Stale;
-            let evidence_is_stale = report
-                .evidence
-                .map_or(was_stale, |evidence| health::is_stale(evidence, now, live.plan.watch.interval_ms));
-            if evidence_is_stale != was_stale || report.drain.is_some() {
+            let interval_ms = report.interval_ms.max(live.plan.watch.interval_ms);
+            let evidence_is_stale =
+                report.evidence.map_or(was_stale, |evidence| health::is_stale(evidence, now, interval_ms));
+            let is_due = report.pulse.as_ref().is_some_and(|pulse| now > pulse.look_again);
+            if evidence_is_stale != was_stale || report.drain.is_some() || is_due {
                 live.judge(index, now);
             } else {
                 live.refresh(index, now);
             }
-            stale += usize::from(evidence_is_stale);
+            // A node that has stopped sending is gone; that says nothing of our scraping.
+            let has_left = report.pulse.as_ref().is_some_and(|pulse| pulse.is_missing);
+            stale += usize::from(evidence_is_stale && !has_left);
         }
         let off = share(stale, live.fleet.nodes.len()) > health::STALE_FLEET_SHARE;
         if off != live.ledger.stale_rule_off() {

@@ -136,6 +136,7 @@ impl NodeDraft<'_> {
             processes: self.processes,
             interfaces: self.interfaces,
             exporters: self.exporters.into_iter().map(|url| url.into_inner().into()).collect(),
+            missed: None,
         })
     }
 }

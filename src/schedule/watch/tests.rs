@@ -1,5 +1,7 @@
 //! Tests of a node's memory: states, reasons, bookings settled, targets that fail.
 
+mod pulses;
+
 use super::*;
 use crate::schedule::booking::Line;
 use crate::schedule::node::{MediaPorts, Role};
@@ -26,6 +28,7 @@ fn node(exporters: &[&str]) -> Node {
         processes: Vec::new(),
         interfaces: Vec::new(),
         exporters: exporters.iter().map(|url| Box::from(*url)).collect(),
+        missed: None,
     }
 }
 
