@@ -104,6 +104,7 @@ pub async fn start(config: Config, file: Option<&Path>, sockets: &Sockets) -> an
     let front = Arc::new(front);
     front.guard_ops(plan::ops_token(&config)?);
     front.sign_by(plan::signers(&config)?);
+    front.answer_callers(plan::callers(&config)?);
     let tls = plan::certificate(&config)?.map(|certificate| tls(&certificate, &core)).transpose()?;
     let names = plan::dns_front(&config, &core)?;
     if let Some(file) = file {

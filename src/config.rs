@@ -15,6 +15,7 @@ mod error;
 mod networks;
 mod raw;
 mod report;
+mod streams;
 mod suggest;
 mod units;
 mod values;
@@ -39,6 +40,7 @@ pub use self::dns::{Dns, DnsRecord, DnsSoa, DnsZone};
 pub use self::error::{ConfigError, ConfigErrors};
 pub use self::networks::{Networks, literal_address};
 use self::report::Report;
+pub use self::streams::{Caller, Streams, Verdict};
 
 /// A whole configuration, every reference in it resolved and every range checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +67,10 @@ pub struct Config {
     pub domains: Vec<Domain>,
     /// `[dns]`; `None` (default): no DNS is spoken.
     pub dns: Option<Dns>,
+    /// `[streams]`; `None` (default): media servers have nothing to ask here.
+    pub streams: Option<Streams>,
+    /// `[[callers]]`: who speaks for media servers with a token, in the order of the file.
+    pub callers: Vec<Caller>,
 }
 
 /// `[server]`

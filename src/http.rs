@@ -38,6 +38,7 @@ mod resolve;
 mod rtt;
 pub mod serve;
 pub mod sign;
+pub mod srs;
 pub mod tls;
 
 #[cfg(test)]
@@ -56,6 +57,7 @@ use self::client_ip::{ClientRule, Peer};
 use self::limit::Limiter;
 use self::reload::Reload;
 use self::sign::Signers;
+use self::srs::caller::Callers;
 use crate::config;
 use crate::resolver::Resolver;
 use crate::telemetry::{Lid, Telemetry};
@@ -74,6 +76,8 @@ pub struct Front {
     reload: ArcSwapOption<Reload>,
     /// What domains sign and check with.
     signers: ArcSwap<Signers>,
+    /// Which media servers are answered; `None`: none.
+    callers: ArcSwapOption<Callers>,
     /// How often one client may ask.
     limiter: Limiter,
     /// How many may be connected, and for how long; swapped by [`Front::limit`].
@@ -178,6 +182,7 @@ impl Front {
             ops_token: ArcSwapOption::empty(),
             reload: ArcSwapOption::empty(),
             signers: ArcSwap::default(),
+            callers: ArcSwapOption::empty(),
             limiter: Limiter::new(&limits),
             limits: ArcSwap::from_pointee(limits),
             stops: AtomicBool::new(false),

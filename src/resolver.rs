@@ -181,6 +181,12 @@ impl Resolver {
         Self { state, locator, tickets: AtomicU64::new(seed), reports: ArcSwapOption::empty() }
     }
 
+    /// What all tasks share, for fronts that look something up or are told something.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
     /// Now, for who has nothing else that tells.
     #[must_use]
     pub fn now(&self) -> Moment {

@@ -8,6 +8,7 @@ pub mod bitrates;
 mod chronicle;
 mod drain;
 pub mod history;
+pub mod hosts;
 mod live;
 pub mod memory;
 pub mod recent;

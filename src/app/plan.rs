@@ -13,6 +13,7 @@ use crate::dns::{self, CookieSecret};
 use crate::geo::{Located, Precision};
 use crate::http::access::OpsToken;
 use crate::http::sign::{Signer, Signers, SigningKey};
+use crate::http::srs::caller::{CallerToken, Callers};
 use crate::http::tls::Certificate;
 use crate::resolver::TokenKey;
 use crate::schedule::fleet::{DomainSpec, Fleet, FleetError, PoolSpec};
@@ -113,6 +114,21 @@ pub(super) fn signers(config: &Config) -> anyhow::Result<Signers> {
         Ok(Signer::new(keys, domain.require_signature).map(|signer| (domain.name.clone(), signer)))
     };
     config.domains.iter().filter_map(|domain| signer(domain).transpose()).collect()
+}
+
+/// Which media servers a configuration answers; `None`: none.
+pub(super) fn callers(config: &Config) -> anyhow::Result<Option<Callers>> {
+    let Some(settings) = &config.streams else { return Ok(None) };
+    let token = |caller: &crate::config::Caller| {
+        let (shown, of) = (caller.token_file.display(), &caller.pool);
+        let file = std::fs::read(&caller.token_file)
+            .with_context(|| format!("callers.token_file of {of}: cannot read {shown}"))?;
+        let token = CallerToken::new(&file)
+            .map_err(|error| anyhow::anyhow!("callers.token_file of {of}: {shown} {error}"))?;
+        Ok((token, caller.pool.clone()))
+    };
+    let tokens = config.callers.iter().map(token).collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(Some(Callers::new(settings.clone(), tokens)?))
 }
 
 /// The DNS front of a configuration; `None`: it has none.

@@ -188,7 +188,8 @@ fn files(path: &Path, config: &Config) -> Vec<PathBuf> {
         config.exporters.credentials.iter().flat_map(Credentials::files).map(|file| file.path.clone());
     let signing = config.domains.iter().flat_map(|domain| domain.keys.iter().cloned());
     let keys = keys.into_iter().flatten().cloned();
-    std::iter::once(path.to_owned()).chain(keys).chain(shown).chain(signing).collect()
+    let tokens = config.callers.iter().map(|caller| caller.token_file.clone());
+    std::iter::once(path.to_owned()).chain(keys).chain(shown).chain(signing).chain(tokens).collect()
 }
 
 // === impl Fixed ===
@@ -270,12 +271,11 @@ impl Reloadable for Trust {
     fn prepare(&self, next: &Config) -> anyhow::Result<Swap> {
         // All are read before any is complained of.
         let (reports, ops, signers) = (plan::token_key(next), plan::ops_token(next), plan::signers(next));
-        let mistakes: Vec<String> = [reports.as_ref().err(), ops.as_ref().err(), signers.as_ref().err()]
-            .into_iter()
-            .flatten()
-            .map(|error| format!("{error:#}"))
-            .collect();
-        let (Ok(reports), Ok(ops), Ok(signers)) = (reports, ops, signers) else {
+        let callers = plan::callers(next);
+        let wrong =
+            [reports.as_ref().err(), ops.as_ref().err(), signers.as_ref().err(), callers.as_ref().err()];
+        let mistakes: Vec<String> = wrong.into_iter().flatten().map(|error| format!("{error:#}")).collect();
+        let (Ok(reports), Ok(ops), Ok(signers), Ok(callers)) = (reports, ops, signers, callers) else {
             anyhow::bail!("{}", mistakes.join("; "));
         };
         let (server, limits) = (next.server.clone(), next.limits);
@@ -285,6 +285,7 @@ impl Reloadable for Trust {
             front.retrust(&server);
             front.guard_ops(ops);
             front.sign_by(signers);
+            front.answer_callers(callers);
             front.limit(limits);
         }))
     }

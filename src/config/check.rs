@@ -15,6 +15,7 @@ mod pops;
 mod scheduler;
 mod scrape;
 mod server;
+mod streams;
 mod thresholds;
 mod tls;
 
@@ -31,11 +32,12 @@ use self::geoip::GeoipDraft;
 use self::nodes::NodeDraft;
 use self::pools::{PoolDraft, Profile};
 use self::pops::PopDraft;
+use self::streams::CallerDraft;
 use self::thresholds::Layer;
 use super::raw::Section;
 use super::report::{Report, Span};
 use super::values::{check_name, string};
-use super::{Config, Exporters, Geoip, Limits, Pool, Scheduler, Scrape, Server, profile};
+use super::{Config, Exporters, Geoip, Limits, Pool, Scheduler, Scrape, Server, Streams, profile};
 use crate::schedule::isp;
 use crate::schedule::node::{Node, Role};
 use crate::schedule::thresholds::Thresholds;
@@ -55,6 +57,8 @@ struct Draft<'a> {
     nodes: Vec<NodeDraft<'a>>,
     domains: Vec<DomainDraft<'a>>,
     dns: Option<DnsDraft>,
+    streams: Option<Streams>,
+    callers: Vec<CallerDraft<'a>>,
 }
 
 /// Reads and checks the whole file. What is wrong goes to `report`; the result counts only if nothing did.
@@ -72,6 +76,8 @@ pub(super) fn config(table: &DeTable<'_>, folder: &Path, report: &Report) -> Con
         nodes: at_least_one(file, "nodes", nodes::read),
         domains: at_least_one(file, "domains", |section| domains::read(section, folder)),
         dns: file.table_if_any("dns", dns::read).map(Spanned::into_inner),
+        streams: file.table_if_any("streams", streams::read).map(Spanned::into_inner),
+        callers: file.tables("callers", |section| streams::read_caller(section, folder)).unwrap_or_default(),
     });
     links::check(&draft, report);
     draft.into_config()
@@ -154,6 +160,8 @@ impl Draft<'_> {
             pools,
             domains: self.domains.into_iter().filter_map(DomainDraft::into_domain).collect(),
             dns: self.dns.and_then(DnsDraft::into_dns),
+            streams: self.streams,
+            callers: self.callers.into_iter().filter_map(CallerDraft::into_caller).collect(),
         }
     }
 }

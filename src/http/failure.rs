@@ -4,6 +4,7 @@
 //! that are nobody's secret and nobody's address are repeated. A defect of ours is an error, a player sent away a
 //! warning, a refusal that the client brought upon itself for debugging only.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
@@ -79,9 +80,25 @@ impl Origin {
     }
 }
 
+/// A path without the token of a media server, which cannot send one in any other way: whatever follows a `t`.
+fn without_token(path: &str) -> Cow<'_, str> {
+    let is_mark = |segment: &str| segment.eq_ignore_ascii_case("t") || segment.eq_ignore_ascii_case("%74");
+    if !path.split('/').any(is_mark) {
+        return Cow::Borrowed(path);
+    }
+    let mut shown = Vec::new();
+    for segment in path.split('/') {
+        // An empty one keeps the mark in force: "//t//token".
+        let after_mark =
+            shown.iter().rev().find(|shown: &&&str| !shown.is_empty()).is_some_and(|mark| is_mark(mark));
+        shown.push(if after_mark && !segment.is_empty() { "…" } else { segment });
+    }
+    Cow::Owned(shown.join("/"))
+}
+
 /// Path and query without what must not be kept.
 fn target(uri: &Uri) -> String {
-    let mut target = mask::addresses(uri.path()).into_owned();
+    let mut target = mask::addresses(&without_token(uri.path())).into_owned();
     for (at, pair) in uri.query().into_iter().flat_map(|query| query.split('&')).enumerate() {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         target.push(if at == 0 { '?' } else { '&' });
@@ -122,6 +139,10 @@ mod tests {
         check("/resolve?domain=198.51.100.77", "/resolve?domain=198.51.100.0/24");
         check("/resolve?198.51.100.77", "/resolve?198.51.100.0/24=…");
         check("/nodes/198.51.100.77/drain", "/nodes/198.51.100.0/24/drain");
+        check("/t/0123456789abcdef/hooks/on_play", "/t/…/hooks/on_play");
+        check("/t/0123456789abcdef/sh-1/hook", "/t/…/sh-1/hook");
+        check("//t//0123456789abcdef/api/v1/clusters?ip=10.0.0.1", "//t//…/api/v1/clusters?ip=…");
+        check("/hooks/T/0123456789abcdef", "/hooks/T/…");
         check("/resolve?d%6Fmain=a&ip%3d=198.51.100.77", "/resolve?d%6Fmain=…&ip%3d=…");
     }
 

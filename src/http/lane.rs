@@ -83,6 +83,9 @@ impl Lane {
         }
         let now = self.front.resolver.now();
         let exhausted = self.front.limiter.take(ClientKey::of(client), now).err()?;
+        if self.front.is_media_server(request.uri().path(), client) {
+            return None;
+        }
         let mut response = refuse(&exhausted.into());
         response.headers_mut().extend(exhausted.headers().map(|(name, value)| (Some(name), value)));
         Some(response)

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 
 use super::NodeCell;
+use super::hosts::Hosts;
 use super::recent::{Entry, Recent};
 use crate::schedule::Moment;
 use crate::schedule::booking::{Ledger, LineUpdate, status};
@@ -48,6 +49,8 @@ pub struct Live {
     pub ledger: Ledger,
     /// The last answers that booked somebody.
     pub recent: Recent,
+    /// Which node an address inside speaks for.
+    pub hosts: Hosts,
     /// Settings.
     pub plan: Plan,
     /// How many fleets were in force before this one.
@@ -84,6 +87,7 @@ impl Live {
         Self {
             ledger,
             recent: Recent::default(),
+            hosts: Hosts::of(&fleet),
             plan,
             generation: 0,
             cells,

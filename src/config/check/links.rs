@@ -38,7 +38,8 @@ pub(super) fn check(draft: &Draft<'_>, report: &Report) {
     let of_nodes = draft.nodes.iter().map(|node| ("pool", &node.pool));
     let of_domains = draft.domains.iter().map(|domain| ("pool", &domain.pool));
     let of_pools = draft.pools.iter().map(|pool| ("fallback", &pool.fallback));
-    for (key, name) in of_nodes.chain(of_domains).chain(of_pools) {
+    let of_callers = draft.callers.iter().map(|caller| ("pool", &caller.pool));
+    for (key, name) in of_nodes.chain(of_domains).chain(of_pools).chain(of_callers) {
         pools.look_up(key, name.as_ref(), report);
     }
     check_circles(draft, report);
@@ -54,6 +55,7 @@ pub(super) fn check(draft: &Draft<'_>, report: &Report) {
     for pop in &draft.pops {
         pops.look_up("name", pop.name.as_ref(), report);
     }
+    super::streams::check(draft, report);
     if let Some(dns) = &draft.dns {
         super::dns::check(dns, &draft.domains, draft.server.tls.is_some(), report);
     }

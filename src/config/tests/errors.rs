@@ -3,6 +3,7 @@
 mod credentials;
 mod dns;
 mod relations;
+mod streams;
 mod values;
 
 use super::*;

@@ -50,6 +50,7 @@ fn example_shows_every_key() {
         "[scheduler]",
         "[dns]",
         "[dns.zones.soa]",
+        "[streams]",
     ];
     let arrays = [
         "[[geoip.overrides]]",
@@ -59,6 +60,7 @@ fn example_shows_every_key() {
         "[[nodes]]",
         "[[domains]]",
         "[[dns.zones]]",
+        "[[callers]]",
     ];
     for header in headers.into_iter().chain(arrays) {
         let text = full.replacen(header, &format!("{header}\nzzzzzzzz = 1"), 1);
