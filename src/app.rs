@@ -3,6 +3,7 @@
 //! Nothing is decided here. If a line of this file could be tested without starting a service, it belongs in
 //! another room.
 
+mod fleet;
 mod memory;
 mod plan;
 mod reload;
@@ -20,11 +21,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::fleet::Fleet;
 use self::memory::Keeper;
 use self::reload::Reloader;
 pub use self::supervisor::{Predecessor, raise_descriptors};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::discovery;
 use crate::dns;
 use crate::geo::Locator;
 use crate::http::tls::{Certificate, Tls};
@@ -69,6 +72,7 @@ struct Core {
     resolver: Arc<Resolver>,
     telemetry: Arc<Telemetry>,
     scraper: Arc<Scraper>,
+    fleet: Arc<Fleet>,
     /// What outlives a restart; `None`: nothing is to.
     keeper: Option<Arc<Keeper>>,
     cancel: CancellationToken,
@@ -298,7 +302,7 @@ impl Core {
     fn start(config: &Config) -> anyhow::Result<Self> {
         let clock = Clock::system();
         let locator = Arc::new(open_locator(config)?);
-        let nodes = plan::locate(config.nodes.clone(), |ip| locator.locate(ip));
+        let nodes = plan::locate(config.nodes.clone(), |ip| locator.locate(ip), |_| true);
         let fleet = plan::fleet(nodes.clone(), config)?;
         let live = Live::new(fleet, plan::plan(config), clock.now());
         let (state, suspicions) = State::new(live, clock.clone());
@@ -312,14 +316,24 @@ impl Core {
         let cancel = CancellationToken::new();
         let observer = Arc::clone(&state) as Arc<dyn Observer>;
         let observer = Arc::new(CountedObserver::new(Arc::clone(&telemetry), observer));
-        let scraper = Scraper::start(&nodes, plan::how(config)?, clock.clone(), observer, cancel.clone());
+        let how = plan::how(config)?;
+        let scraper = Scraper::start(&nodes, how.clone(), clock.clone(), observer, cancel.clone());
+        let scraper = Arc::new(scraper);
+        let of = fleet::Parts {
+            locator: Arc::clone(&locator),
+            state: Arc::clone(&state),
+            scraper: Arc::clone(&scraper),
+            telemetry: Arc::clone(&telemetry),
+        };
+        let fleet = Arc::new(Fleet::new(config, how, of));
         let core = Self {
             clock,
             state,
             locator,
             resolver,
             telemetry,
-            scraper: Arc::new(scraper),
+            scraper,
+            fleet,
             keeper,
             cancel,
             tasks: TaskTracker::new(),
@@ -338,6 +352,8 @@ impl Core {
                 scraper.rescrape(&node);
             }
         });
+        let fleet = Arc::clone(&self.fleet);
+        self.spawn(discovery::run(Arc::clone(&self.state), Arc::new(move || fleet.follow_registry())));
         let (state, telemetry) = (Arc::clone(&self.state), Arc::clone(&self.telemetry));
         let mut degraded = HashMap::new();
         self.spawn(every(SWEEP, move || {

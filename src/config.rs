@@ -17,6 +17,7 @@ mod raw;
 mod report;
 mod streams;
 mod suggest;
+mod template;
 mod units;
 mod values;
 
@@ -41,6 +42,7 @@ pub use self::error::{ConfigError, ConfigErrors};
 pub use self::networks::{Networks, literal_address};
 use self::report::Report;
 pub use self::streams::{Caller, Streams, Verdict};
+pub use self::template::Template;
 
 /// A whole configuration, every reference in it resolved and every range checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -274,6 +276,12 @@ pub struct Domain {
     pub keys: Vec<PathBuf>,
     /// Whether questions have to be signed; default no.
     pub require_signature: bool,
+}
+
+/// Whether a node, pool or PoP can be called so: 1 to 64 of `A-Z a-z 0-9 . _ -`.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    values::check_name(name).is_ok()
 }
 
 // === impl Config ===

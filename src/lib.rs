@@ -2,7 +2,7 @@
 //!
 //! The modules in reading order. **Fronts ask, the core decides, feeders tell it what is true**:
 //! [`schedule`] is the pure core; [`resolver`] is the one door to it; [`http`] and [`dns`] ask through that door;
-//! [`geo`] and [`scrape`] tell where clients are and how nodes fare; [`app`] joins them.
+//! [`geo`], [`scrape`] and [`discovery`] tell where clients are, how nodes fare and who there is; [`app`] joins them.
 //! `ARCHITECTURE.md` has the map and the invariants, `tests/architecture.rs` checks who may import whom.
 
 pub mod cli;
@@ -19,6 +19,7 @@ pub mod state;
 pub mod exposition;
 pub mod schedule;
 
+pub mod discovery;
 pub mod geo;
 pub mod scrape;
 

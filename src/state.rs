@@ -12,6 +12,7 @@ pub mod hosts;
 mod live;
 pub mod memory;
 pub mod recent;
+pub mod registry;
 mod rtt;
 pub mod timeline;
 
@@ -68,6 +69,8 @@ pub struct State {
     orders: std::sync::Mutex<()>,
     /// What happened, for people.
     chronicle: Chronicle,
+    /// Nodes that came by themselves.
+    registry: registry::Registry,
 }
 
 /// Whether this replica should be asked.
@@ -100,6 +103,7 @@ impl State {
             rtts: Rtts::default(),
             orders: std::sync::Mutex::default(),
             chronicle: Chronicle::default(),
+            registry: registry::Registry::default(),
         };
         (Arc::new(state), receiver)
     }
@@ -129,7 +133,18 @@ impl State {
     }
 
     /// Puts another fleet in force. Nodes that stay keep their memory and their bookings.
-    pub fn replace(&self, mut next: Live) {
+    pub fn replace(&self, next: Live) {
+        let before = self.swap(next);
+        self.tell_of_reload(&before, &self.live.load());
+    }
+
+    /// The same where nodes have registered, or are gone that had.
+    pub fn replace_registered(&self, next: Live) {
+        let before = self.swap(next);
+        self.tell_of_registration(&before, &self.live.load());
+    }
+
+    fn swap(&self, mut next: Live) -> Arc<Live> {
         let _orders = self.orders();
         let before = self.live.load_full();
         next.generation = before.generation + 1;
@@ -139,7 +154,7 @@ impl State {
         // Requests that still hold the old fleet book on it for microseconds more: what came in between the
         // copy and the swap is moved over now.
         self.live.load().inherit_bookings(&before);
-        self.tell_of_reload(&before, &self.live.load());
+        before
     }
 
     /// Looks at every node once a second: evidence that ages makes a node stale without a scrape, and a drain

@@ -13,6 +13,7 @@ mod fleet;
 mod flood;
 mod logs;
 pub mod mask;
+mod media;
 mod scrapes;
 
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub use self::dns::{DnsReplies, DnsTransport};
 pub use self::fleet::Present;
 pub use self::flood::Lid;
 pub use self::logs::init_logs;
+pub use self::media::Heard;
+use self::media::Media;
 pub use self::scrapes::CountedObserver;
 use self::scrapes::Scrapes;
 
@@ -44,6 +47,7 @@ pub struct Telemetry {
     /// What the DNS front counts.
     pub dns: Arc<DnsReplies>,
     scrapes: Scrapes,
+    media: Media,
     problems: ByLabel<Counter>,
     connections: ByLabel<Gauge>,
     reaped: Counter,
@@ -135,10 +139,12 @@ impl Telemetry {
         registry.register("build_info", "Version of this process; always 1", build);
 
         let scrapes = Scrapes::register(&mut registry);
+        let media = Media::register(&mut registry);
         Self {
             answers,
             dns,
             scrapes,
+            media,
             problems,
             connections,
             reaped,

@@ -5,3 +5,5 @@
 //! that the caller understands; whatever else it would take for one, too, but could not tell to anybody.
 
 pub mod caller;
+mod heartbeat;
+pub(super) mod servers;

@@ -5,6 +5,7 @@ mod names;
 mod pages;
 mod rtt;
 mod schema;
+mod servers;
 
 use std::convert::Infallible;
 use std::io::Write as _;

@@ -49,9 +49,9 @@ pub(super) struct Closed {
 // === impl Target ===
 
 impl Target {
-    /// What the heartbeats of one server tell.
+    /// What the heartbeats of one server tell. Where others have the URL of a page it has the server's name.
     pub(super) fn of_heartbeats(source: &str) -> Self {
-        let url = format!("heartbeats of {source}").into();
+        let url = format!("heartbeat:{source}").into();
         Self { report: TargetReport { url, ..TargetReport::default() }, ..Self::default() }
     }
 
