@@ -14,6 +14,7 @@ pub mod memory;
 pub mod recent;
 pub mod registry;
 mod rtt;
+pub mod streams;
 pub mod timeline;
 
 use std::net::IpAddr;
@@ -33,6 +34,7 @@ use self::bitrates::{Bitrates, KnownBitrates};
 pub use self::chronicle::Chronicle;
 pub use self::live::{Live, Plan};
 pub use self::rtt::Rtts;
+use self::streams::{Identity, Streams};
 use self::timeline::What;
 
 /// A node reported as failing is probed again at once, but not more often than this, ms.
@@ -65,6 +67,8 @@ pub struct State {
     kappa_alarm: AtomicBool,
     /// What client networks have measured.
     rtts: Rtts,
+    /// Which origin has which stream.
+    streams: Streams,
     /// Held while the fleet is replaced or an operator gives an order to one of its nodes.
     orders: std::sync::Mutex<()>,
     /// What happened, for people.
@@ -101,6 +105,7 @@ impl State {
             bitrates: Bitrates::default(),
             kappa_alarm: AtomicBool::new(false),
             rtts: Rtts::default(),
+            streams: Streams::default(),
             orders: std::sync::Mutex::default(),
             chronicle: Chronicle::default(),
             registry: registry::Registry::default(),
@@ -132,6 +137,12 @@ impl State {
         &self.rtts
     }
 
+    /// Which origin has which stream.
+    #[must_use]
+    pub fn streams(&self) -> &Streams {
+        &self.streams
+    }
+
     /// Puts another fleet in force. Nodes that stay keep their memory and their bookings.
     pub fn replace(&self, next: Live) {
         let before = self.swap(next);
@@ -154,6 +165,7 @@ impl State {
         // Requests that still hold the old fleet book on it for microseconds more: what came in between the
         // copy and the swap is moved over now.
         self.live.load().inherit_bookings(&before);
+        self.tidy_streams(&self.live.load(), self.clock.now());
         before
     }
 
@@ -168,6 +180,7 @@ impl State {
         self.bitrates.publish(now);
         let live = self.live.load();
         self.rtts.tidy(now);
+        self.tidy_streams(&live, now);
         let mut stale = 0;
         for (index, report) in live.reports() {
             let was_stale = report.state == NodeState::Stale;
@@ -203,6 +216,10 @@ impl State {
         if self.suspects.len() > MOST_SUSPECTS {
             self.suspects.retain(|_, since| now.since_ms(*since) < SUSPECT_EVERY_MS);
         }
+    }
+
+    fn tidy_streams(&self, live: &Live, now: Moment) {
+        self.streams.tidy(|node| live.fleet.by_id(node).is_some(), now);
     }
 
     /// Says once, when κ leaves or re-enters what the configured replicas explain. Whether it is outside now.
@@ -297,6 +314,10 @@ impl Observer for State {
         let Some(index) = live.fleet.by_id(node) else { return };
         if let Ok(reading) = &outcome {
             self.bitrates.observe(&reading.streams, timing.received);
+            let identity = reading.media.as_ref().and_then(|media| Identity::of_page(&media.identity));
+            if let Some(identity) = identity {
+                self.streams.restarted(node, &identity, timing.sent, self.clock.now());
+            }
         }
         live.observe(index, target, outcome, timing, self.clock.now());
     }

@@ -23,6 +23,8 @@ mod dns;
 mod explain;
 #[path = "blackbox/geoip.rs"]
 mod geoip;
+#[path = "blackbox/heartbeats.rs"]
+mod heartbeats;
 #[path = "blackbox/load.rs"]
 mod load;
 #[path = "blackbox/logs.rs"]

@@ -60,7 +60,9 @@ impl Fleet {
         let is_new = |id: &str| before.fleet.by_id(id).is_none();
         match self.prepare(config, |ip| self.parts.locator.locate(ip), is_new) {
             Ok(prepared) => {
+                let nodes = prepared.nodes.len();
                 self.adopt(prepared, how.clone(), State::replace_registered);
+                tracing::info!(nodes, "registered nodes are in service");
             }
             Err(error) => tracing::error!("registered nodes are not in service: {error:#}"),
         }

@@ -16,6 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::streams::Identity;
 use super::{Live, State};
 use crate::config::Template;
 use crate::schedule::Moment;
@@ -36,8 +37,8 @@ pub struct Heartbeat {
     pub device: Box<str>,
     /// The address that it sees of itself: mostly a private one.
     pub ip: Option<IpAddr>,
-    /// Its own id, which it keeps over restarts; empty: too old to have one.
-    pub server: Box<str>,
+    /// Which process it is; empty: too old to say so.
+    pub identity: Identity,
     /// Where it listens.
     pub ports: MediaPorts,
     /// How loaded it is; `None`: it does not tell.
@@ -148,6 +149,9 @@ impl State {
         }
         drop(table);
         if let Some(index) = known {
+            if !beat.identity.server.is_empty() {
+                self.streams.restarted(&live.fleet.node(index).id, &beat.identity, now, now);
+            }
             live.beat(index, &source, beat.told, now, now);
         }
         Ok(is_new)
@@ -288,7 +292,7 @@ impl Table {
         let address = beat.address(from, template);
         let of_pool =
             |index: &NodeIndex| from.pool.as_ref().is_none_or(|pool| live.fleet.node(*index).pool == *pool);
-        for name in [&beat.device, &beat.server] {
+        for name in [&beat.device, &beat.identity.server] {
             let Some(index) = live.fleet.by_id(name).filter(of_pool) else { continue };
             let registered = self.nodes.get_mut(name);
             let Some(registered) = registered.filter(|node| node.address != address) else {
@@ -390,7 +394,7 @@ impl Registered {
 impl Heartbeat {
     /// What tells its server from others of the same node, in the letters of names.
     fn source(&self, ip: IpAddr) -> String {
-        let name = [&self.server, &self.device].into_iter().find(|name| !name.is_empty());
+        let name = [&self.identity.server, &self.device].into_iter().find(|name| !name.is_empty());
         let name = name.map_or_else(|| ip.to_string(), ToString::to_string);
         let letter = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
         name.chars().take(LONGEST_SOURCE).map(letter).collect()
@@ -403,7 +407,7 @@ impl Heartbeat {
 
     /// What a node of it is called.
     fn id<'a>(&'a self, from: &'a Sender) -> Result<&'a str, Refused> {
-        let names = [from.named.as_deref().unwrap_or_default(), &self.device, &self.server];
+        let names = [from.named.as_deref().unwrap_or_default(), &self.device, &self.identity.server];
         let name = names.into_iter().find(|name| !name.is_empty()).unwrap_or_default();
         if crate::config::is_name(name) { Ok(name) } else { Err(Refused::NoName(name.into())) }
     }

@@ -21,6 +21,7 @@ use crate::config::Streams;
 use crate::http::Front;
 use crate::schedule::node::NodeIndex;
 use crate::state::hosts::Whose;
+use crate::state::streams::Identity;
 use crate::state::{Live, State};
 
 /// Shortest token, characters.
@@ -91,6 +92,8 @@ pub struct Shown<'a> {
     pub(in crate::http) prefix: &'a Prefix,
     /// `node=` of its query.
     pub node: Option<&'a str>,
+    /// The process that it says it is.
+    pub identity: Option<&'a Identity>,
     /// Where it calls from.
     pub ip: IpAddr,
 }
@@ -183,10 +186,14 @@ impl Callers {
                 Some(index) if !speaks_for(&index) => return Err(Stranger::OtherPool),
                 found => found,
             },
-            None => match whose {
-                Some(Whose::One(index)) => Some(index).filter(speaks_for),
-                _ => None,
-            },
+            None => {
+                let known = shown.identity.and_then(|identity| state.streams().node_of(identity));
+                let known = known.and_then(|node| live.fleet.by_id(&node)).filter(speaks_for);
+                known.or_else(|| match whose {
+                    Some(Whose::One(index)) => Some(index).filter(speaks_for),
+                    _ => None,
+                })
+            }
         };
         Ok(Caller {
             node: node.map(|index| live.fleet.node(index).id.clone()),

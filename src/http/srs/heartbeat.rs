@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::schedule::node::MediaPorts;
 use crate::schedule::reading::{HostReading, MediaReading, ProcessCpu, ProcessReading, Reading};
 use crate::state::registry::Heartbeat;
+use crate::state::streams::Identity;
 
 /// How often SRS looks at what it counts itself, and at its network interfaces, s.
 const MEDIA_GRAIN_S: f64 = 3.0;
@@ -50,13 +51,14 @@ pub(in crate::http) fn read(body: &[u8]) -> Result<Heartbeat, Malformed> {
         srt: body.port("srt")?,
         rtc: body.port("rtc")?,
     };
-    let identity = format!("{server}/{service}/{pid}").into();
+    // As an exporter's page of the same server tells it.
+    let page_identity = format!("{server}/{service}/{pid}").into();
     Ok(Heartbeat {
         device: body.word("device_id")?.into(),
         ip: body.ip("ip")?,
-        server: server.into(),
+        identity: Identity::new(&server, &service, &pid),
         ports,
-        told: told(&body.object("summaries", "summaries.")?, identity)?,
+        told: told(&body.object("summaries", "summaries.")?, page_identity)?,
     })
 }
 
@@ -214,9 +216,14 @@ impl<'a> Members<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
 
-    const ORIGIN: &str = include_str!("../../../tests/fixtures/srs/heartbeat_origin.json");
+    const CAPTURE: &str = include_str!("../../../tests/fixtures/srs/heartbeat_originA_post.txt");
+    /// What SRS 7.0.18 sends.
+    static ORIGIN: LazyLock<&str> =
+        LazyLock::new(|| CAPTURE.lines().find(|line| line.starts_with('{')).unwrap());
 
     fn wrong(body: &str) -> String {
         read(body.as_bytes()).unwrap_err().to_string()
@@ -225,7 +232,10 @@ mod tests {
     #[test]
     fn a_heartbeat_of_a_real_server_is_read_whole() {
         let beat = read(ORIGIN.as_bytes()).unwrap();
-        assert_eq!((&*beat.device, &*beat.server), ("originA", "vid-8970ilt"));
+        assert_eq!(
+            (&*beat.device, &beat.identity),
+            ("originA", &Identity::new("vid-8970ilt", "26x95x31", "31631"))
+        );
         assert_eq!(beat.ip, Some("192.0.2.2".parse().unwrap()));
         let ports =
             MediaPorts { rtmp: Some(19350), http: Some(18081), api: Some(19851), ..MediaPorts::default() };

@@ -47,7 +47,7 @@ pub(in crate::http) async fn take(
         callers.ok_or_else(|| Problem::new(Slug::NotFound, "media servers have nothing to ask here"))?;
     let ip = front.client(peer, request.headers());
     let outcome = async {
-        let shown = Shown { prefix: &prefix, node: None, ip };
+        let shown = Shown { prefix: &prefix, node: None, identity: None, ip };
         // Before anything of a stranger's is read.
         let caller = callers.who(front.resolver.state(), shown)?;
         let body = axum::body::to_bytes(request.into_body(), LONGEST_BODY).await;

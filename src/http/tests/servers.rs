@@ -1,11 +1,17 @@
 //! Heartbeats at their front: who is believed, what is refused, and in which shape.
 
+use std::sync::LazyLock;
+
 use super::*;
 use crate::config::{Config, Streams};
 use crate::http::srs::caller::{CallerToken, Callers};
 
 const TOKEN: &str = "the-token-of-edges";
-const BEAT: &str = include_str!("../../../tests/fixtures/srs/heartbeat_origin.json");
+/// What SRS 7.0.18 sends.
+static BEAT: LazyLock<&str> = LazyLock::new(|| {
+    let capture = include_str!("../../../tests/fixtures/srs/heartbeat_originA_post.txt");
+    capture.lines().find(|line| line.starts_with('{')).unwrap()
+});
 
 /// `sh-1` has the address 203.0.113.10; a token speaks for `edges`, whose nodes may register.
 fn listening() -> Arc<Front> {
@@ -36,7 +42,7 @@ fn refused(answer: &Answer, code: u16, words: &str) {
 
 #[tokio::test]
 async fn without_the_section_there_is_no_such_surface() {
-    let answer = beat(&front(), STRANGER, "/api/v1/servers", BEAT).await;
+    let answer = beat(&front(), STRANGER, "/api/v1/servers", &BEAT).await;
     assert_eq!((answer.status.as_u16(), answer.json()["code"].as_str()), (404, Some("not-found")));
 }
 
@@ -49,7 +55,7 @@ async fn every_way_to_a_heartbeat_is_answered_as_srs_and_its_proxy_do() {
             ("/".to_owned(), "203.0.113.10:40000"),
         ] {
             let front = listening();
-            let answer = beat(&front, peer, &format!("{prefix}{path}"), BEAT).await;
+            let answer = beat(&front, peer, &format!("{prefix}{path}"), &BEAT).await;
             assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "application/json"));
             let body = answer.json();
             assert_eq!((&body["code"], body["pid"].is_string()), (&0.into(), true), "{body}");
@@ -65,8 +71,8 @@ async fn whoever_is_not_believed_is_refused_before_he_is_read() {
     {
         refused(&beat(&front, "203.0.113.10:4711", path, "no JSON").await, 403, "not one of [[callers]]");
     }
-    refused(&beat(&front, STRANGER, "/api/v1/servers", BEAT).await, 403, "nothing speaks for");
-    let spare = beat(&front, STRANGER, &format!("/t/{TOKEN}/spare-1/api/v1/servers"), BEAT).await;
+    refused(&beat(&front, STRANGER, "/api/v1/servers", &BEAT).await, 403, "nothing speaks for");
+    let spare = beat(&front, STRANGER, &format!("/t/{TOKEN}/spare-1/api/v1/servers"), &BEAT).await;
     refused(&spare, 403, "does not speak for that node");
     let nodes = front.resolver.state().registry().version();
     assert_eq!(nodes, 1, "nothing has registered since the templates were given");

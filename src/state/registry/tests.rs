@@ -74,7 +74,12 @@ fn live(nodes: Vec<Node>) -> Live {
 
 fn beat(device: &str, server: &str) -> Heartbeat {
     let ports = MediaPorts { rtmp: Some(1935), ..MediaPorts::default() };
-    Heartbeat { device: device.into(), server: server.into(), ports, ..Heartbeat::default() }
+    Heartbeat {
+        device: device.into(),
+        identity: Identity::new(server, "1", "1"),
+        ports,
+        ..Heartbeat::default()
+    }
 }
 
 fn of_edges(ip: &str) -> Sender {

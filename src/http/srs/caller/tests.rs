@@ -14,7 +14,8 @@ fn callers() -> Callers {
 fn who(token: Option<&str>, node: Option<&str>, param: Option<&str>, ip: &str) -> Result<Caller, Stranger> {
     let resolver = Resolver::for_tests_measured();
     let prefix = Prefix { token: token.map(Into::into), node: node.map(Into::into) };
-    callers().who(resolver.state(), Shown { prefix: &prefix, node: param, ip: ip.parse().unwrap() })
+    let shown = Shown { prefix: &prefix, node: param, identity: None, ip: ip.parse().unwrap() };
+    callers().who(resolver.state(), shown)
 }
 
 fn node(found: Result<Caller, Stranger>) -> Option<String> {
@@ -45,6 +46,23 @@ fn a_token_speaks_for_the_nodes_of_its_pool_and_for_no_other() {
     assert_eq!(node(who(Some(SPARE), None, None, "203.0.113.60")), Some("spare-1".into()));
     let unknown = who(Some(EDGES), Some("new-1"), None, stranger).unwrap();
     assert_eq!((unknown.node, unknown.named.as_deref()), (None, Some("new-1")));
+}
+
+#[test]
+fn an_identity_tells_apart_who_calls_by_one_token_or_network() {
+    let resolver = Resolver::for_tests_measured();
+    let now = resolver.now();
+    let identity = Identity::new("vid-gz", "s", "1");
+    resolver.state().streams().restarted("gz-1", &identity, now, now);
+    let who = |token: Option<&str>, ip: &str| {
+        let prefix = Prefix { token: token.map(Into::into), node: None };
+        let shown = Shown { prefix: &prefix, node: None, identity: Some(&identity), ip: ip.parse().unwrap() };
+        callers().who(resolver.state(), shown)
+    };
+    assert_eq!(node(who(Some(EDGES), "198.51.100.1")), Some("gz-1".into()));
+    assert_eq!(node(who(None, "192.0.2.1")), Some("gz-1".into()));
+    assert_eq!(node(who(Some(SPARE), "198.51.100.1")), None, "not of that pool");
+    assert_eq!(who(None, "198.51.100.1"), Err(Stranger::Unknown), "anybody can say so");
 }
 
 #[test]
