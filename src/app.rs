@@ -32,9 +32,11 @@ use crate::dns;
 use crate::geo::Locator;
 use crate::http::tls::{Certificate, Tls};
 use crate::http::{self, Front};
+use crate::rebalance::Rebalance;
 use crate::resolver::{Explanation, Family, Question, Resolver, Why};
-use crate::scrape::Scraper;
+use crate::scrape::{Control, Scraper};
 use crate::sockets::Sockets;
+use crate::state::eviction::Hands;
 use crate::state::timeline::What;
 use crate::state::{Live, Observer, State};
 use crate::telemetry::{CountedObserver, Telemetry};
@@ -73,6 +75,7 @@ struct Core {
     telemetry: Arc<Telemetry>,
     scraper: Arc<Scraper>,
     fleet: Arc<Fleet>,
+    rebalance: Arc<Rebalance>,
     /// What outlives a restart; `None`: nothing is to.
     keeper: Option<Arc<Keeper>>,
     cancel: CancellationToken,
@@ -106,6 +109,8 @@ pub async fn start(config: Config, file: Option<&Path>, sockets: &Sockets) -> an
     let server = &config.server;
     let front = Front::new(Arc::clone(&core.resolver), Arc::clone(&core.telemetry), server, config.limits);
     let front = Arc::new(front);
+    // Whoever only looks, as `nearcast explain` does, sends nobody away.
+    core.spawn(Arc::clone(&core.rebalance).run());
     front.guard_ops(plan::ops_token(&config)?);
     front.sign_by(plan::signers(&config)?);
     front.answer_callers(plan::callers(&config)?);
@@ -319,7 +324,13 @@ impl Core {
         let how = plan::how(config)?;
         let scraper = Scraper::start(&nodes, how.clone(), clock.clone(), observer, cancel.clone());
         let scraper = Arc::new(scraper);
+        let control = Arc::new(Control::new(how.clone()));
+        let hands = Arc::clone(&control) as Arc<dyn Hands>;
+        let rebalance = Rebalance::new(Arc::clone(&state), hands, Arc::clone(&telemetry));
+        let rebalance = Arc::new(rebalance);
         let of = fleet::Parts {
+            control,
+            rebalance: Arc::clone(&rebalance),
             locator: Arc::clone(&locator),
             state: Arc::clone(&state),
             scraper: Arc::clone(&scraper),
@@ -334,6 +345,7 @@ impl Core {
             telemetry,
             scraper,
             fleet,
+            rebalance,
             keeper,
             cancel,
             tasks: TaskTracker::new(),

@@ -260,6 +260,17 @@ pub struct Pool {
     /// Limits of its `edge` and `origin` nodes unless they set their own; those of every node stand in
     /// [`Node::thresholds`].
     pub thresholds: Thresholds,
+    /// How nodes over their limits are relieved; `None` (default): viewers that are there stay.
+    pub relief: Option<Relief>,
+}
+
+/// `[[pools]] relief`: viewers of a node over its limits are sent away, so that they ask again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Relief {
+    /// When it has been over them for so long, ms, 10 s…1 h.
+    pub after_ms: u64,
+    /// So many a minute, 1…6,000.
+    pub per_minute: u32,
 }
 
 /// `[[domains]]`

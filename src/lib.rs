@@ -21,6 +21,7 @@ pub mod schedule;
 
 pub mod discovery;
 pub mod geo;
+pub mod rebalance;
 pub mod scrape;
 
 pub mod clock;
@@ -28,6 +29,7 @@ pub mod demo;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod order;
 pub mod simulate;
 pub mod sockets;
 pub mod telemetry;

@@ -7,6 +7,7 @@
 pub mod bitrates;
 mod chronicle;
 mod drain;
+pub mod eviction;
 pub mod history;
 pub mod hosts;
 mod live;

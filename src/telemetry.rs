@@ -29,8 +29,8 @@ pub use self::dns::{DnsReplies, DnsTransport};
 pub use self::fleet::Present;
 pub use self::flood::Lid;
 pub use self::logs::init_logs;
-pub use self::media::Heard;
 use self::media::Media;
+pub use self::media::{Eviction, Heard};
 pub use self::scrapes::CountedObserver;
 use self::scrapes::Scrapes;
 

@@ -33,6 +33,8 @@ mod logs;
 mod overload;
 #[path = "blackbox/players.rs"]
 mod players;
+#[path = "blackbox/rebalance.rs"]
+mod rebalance;
 #[path = "blackbox/reload.rs"]
 mod reload;
 #[path = "blackbox/resolve.rs"]

@@ -3,16 +3,17 @@
 //! The fleet is put together of two: the nodes of the configuration, and those that have registered. Either may change
 //! without the other; each time the whole is made anew and swapped, and nodes that stay keep what is known of them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::plan;
 use super::reload::{Reloadable, Swap};
-use crate::config::{Config, Template};
+use crate::config::{Config, Relief, Template};
 use crate::geo::{Located, Locator};
+use crate::rebalance::Rebalance;
 use crate::schedule::node::Node;
-use crate::scrape::{How, Scraper};
+use crate::scrape::{Control, How, Scraper};
 use crate::state::{Live, State};
 use crate::telemetry::Telemetry;
 
@@ -22,6 +23,8 @@ pub(super) struct Parts {
     pub(super) state: Arc<State>,
     pub(super) scraper: Arc<Scraper>,
     pub(super) telemetry: Arc<Telemetry>,
+    pub(super) control: Arc<Control>,
+    pub(super) rebalance: Arc<Rebalance>,
 }
 
 /// What the fleet in force was made of.
@@ -44,11 +47,17 @@ fn templates(config: &Config) -> Vec<Template> {
     config.callers.iter().filter_map(|caller| caller.register.clone()).collect()
 }
 
+/// The pools whose nodes are relieved.
+fn reliefs(config: &Config) -> HashMap<Box<str>, Relief> {
+    config.pools.iter().filter_map(|pool| Some((pool.name.clone(), pool.relief?))).collect()
+}
+
 // === impl Fleet ===
 
 impl Fleet {
     pub(super) fn new(config: &Config, how: How, parts: Parts) -> Self {
         parts.state.registry().enrol_by(templates(config));
+        parts.rebalance.relieve_by(reliefs(config));
         Self { parts, in_force: Mutex::new((Arc::new(config.clone()), how)) }
     }
 
@@ -110,7 +119,9 @@ impl Reloadable for Arc<Fleet> {
         let (fleet, next) = (Self::clone(self), Arc::new(next.clone()));
         Ok(Box::new(move || {
             let mut in_force = fleet.lock();
-            let Parts { locator, state, telemetry, .. } = &fleet.parts;
+            let Parts { locator, state, telemetry, control, rebalance, .. } = &fleet.parts;
+            control.take_over(how.clone());
+            rebalance.relieve_by(reliefs(&next));
             telemetry.answers.set_domains(next.domains.iter().map(|domain| &*domain.name));
             locator.adopt(places);
             // Nodes that registered by another template are others now: the fleet follows once more, if there are any.

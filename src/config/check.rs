@@ -139,7 +139,7 @@ impl Draft<'_> {
             let start = start_of_limits(pool.profile, Role::Edge);
             let thresholds = pool.layer.over(self.layer.over(start));
             limits.insert(name.clone(), (pool.profile, pool.layer));
-            pools.push(Pool { name, on_overload: pool.on_overload, thresholds });
+            pools.push(Pool { name, on_overload: pool.on_overload, thresholds, relief: pool.relief });
         }
         let limits_of = |pool: Option<&str>, role: Role, own: Layer| {
             let (profile, pool) = pool.and_then(|pool| limits.get(pool)).copied().unwrap_or_default();

@@ -75,8 +75,12 @@ fn shortest_file_has_the_documented_defaults() {
         ttl_s: (5, 60),
     };
     assert_eq!(config.scheduler, scheduler);
-    let pool =
-        Pool { name: "edges".into(), on_overload: OnOverload::Serve, thresholds: Thresholds::default() };
+    let pool = Pool {
+        name: "edges".into(),
+        on_overload: OnOverload::Serve,
+        thresholds: Thresholds::default(),
+        relief: None,
+    };
     assert_eq!(config.pools, [pool]);
     assert_eq!(config.domains[0].policy, PolicyKind::default());
     let node = &config.nodes[0];

@@ -104,6 +104,8 @@ pub struct DrainView {
     pub until: Option<String>,
     /// The same from now on, s.
     pub left_s: Option<f64>,
+    /// Of its clients so many a minute are sent away; absent: none.
+    pub evict_per_minute: Option<u32>,
 }
 
 /// Heartbeats of a node's media servers.
@@ -263,6 +265,7 @@ impl DrainView {
             for_s: now.since_s(order.since),
             until: order.until.and_then(|until| timestamp(clock.unix_ms_of(until))),
             left_s: order.until.map(|until| until.since_s(now)),
+            evict_per_minute: order.evict_per_minute,
         }
     }
 }

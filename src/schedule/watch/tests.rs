@@ -229,7 +229,12 @@ fn capacity_nobody_tells_is_assumed_and_shown_as_such() {
 }
 
 fn order(since_ms: u64, until_ms: Option<u64>) -> Drain {
-    Drain { reason: Some("kernel update".into()), since: Moment(since_ms), until: until_ms.map(Moment) }
+    Drain {
+        reason: Some("kernel update".into()),
+        since: Moment(since_ms),
+        until: until_ms.map(Moment),
+        evict_per_minute: None,
+    }
 }
 
 #[test]
