@@ -39,6 +39,7 @@ use crate::sockets::Sockets;
 use crate::state::eviction::Hands;
 use crate::state::timeline::What;
 use crate::state::{Live, Observer, State};
+use crate::streams::Lists;
 use crate::telemetry::{CountedObserver, Telemetry};
 
 /// How often the configuration, keys and databases are looked at for a change. A handful of `stat` calls, and they
@@ -322,13 +323,17 @@ impl Core {
         let observer = Arc::clone(&state) as Arc<dyn Observer>;
         let observer = Arc::new(CountedObserver::new(Arc::clone(&telemetry), observer));
         let how = plan::how(config)?;
+        let (pages, list_how) = plan::lists(&nodes, config, &how);
         let scraper = Scraper::start(&nodes, how.clone(), clock.clone(), observer, cancel.clone());
         let scraper = Arc::new(scraper);
         let control = Arc::new(Control::new(how.clone()));
         let hands = Arc::clone(&control) as Arc<dyn Hands>;
         let rebalance = Rebalance::new(Arc::clone(&state), hands, Arc::clone(&telemetry));
         let rebalance = Arc::new(rebalance);
+        let lists = Arc::new(Lists::new(Arc::clone(&state)));
+        let lists = Scraper::start(&pages, list_how, clock.clone(), lists, cancel.clone());
         let of = fleet::Parts {
+            lists: Arc::new(lists),
             control,
             rebalance: Arc::clone(&rebalance),
             locator: Arc::clone(&locator),

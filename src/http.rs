@@ -39,6 +39,7 @@ mod rtt;
 pub mod serve;
 pub mod sign;
 pub mod srs;
+mod streams;
 pub mod tls;
 
 #[cfg(test)]
@@ -88,6 +89,8 @@ pub struct Front {
     heartbeats: Lid,
     /// Over the log lines of each kind of failure.
     lids: [Lid; problem::Slug::ALL.len()],
+    /// Over those of refused hooks.
+    hook_lid: Lid,
 }
 
 /// Which listener a route belongs to.
@@ -125,6 +128,15 @@ pub static ROUTES: &[Route] = &[
     Route::player("POST",    "/api/v1/srs/register",              |post| on(post, srs::servers::take)),
     Route::player("POST",    "/t/{token}/api/v1/srs/register",    |post| on(post, srs::servers::take)),
     Route::player("POST",    "/t/{token}/{node}/api/v1/srs/register", |post| on(post, srs::servers::take)),
+    Route::player("POST",    "/hooks/{hook}",                     |post| on(post, srs::hooks::take)),
+    Route::player("POST",    "/t/{token}/hooks/{hook}",           |post| on(post, srs::hooks::take)),
+    Route::player("POST",    "/t/{token}/{node}/hooks/{hook}",    |post| on(post, srs::hooks::take)),
+    Route::player("GET",     "/api/v1/clusters",                  |get| on(get, srs::clusters::show)),
+    Route::player("POST",    "/api/v1/clusters",                  |post| on(post, srs::clusters::show)),
+    Route::player("GET",     "/t/{token}/api/v1/clusters",        |get| on(get, srs::clusters::show)),
+    Route::player("POST",    "/t/{token}/api/v1/clusters",        |post| on(post, srs::clusters::show)),
+    Route::player("GET",     "/t/{token}/{node}/api/v1/clusters", |get| on(get, srs::clusters::show)),
+    Route::player("POST",    "/t/{token}/{node}/api/v1/clusters", |post| on(post, srs::clusters::show)),
     Route::player("GET",     "/livez",        |get| on(get, probes::live)),
     Route::player("GET",     "/readyz",       |get| on(get, probes::ready)),
 
@@ -143,6 +155,7 @@ pub static ROUTES: &[Route] = &[
     Route::ops(   "GET",     "/login",        |get| on(get, login::show)),
     Route::ops(   "POST",    "/login",        |post| on(post, login::begin)),
     Route::ops(   "POST",    "/logout",       |post| on(post, login::end)),
+    Route::ops(   "GET",     "/streams",      |get| on(get, streams::list)),
     Route::ops(   "GET",     "/explain",      |get| on(get, explain::show)),
     Route::ops(   "GET",     "/geo",          |get| on(get, geo::show)),
     Route::ops(   "GET",     "/metrics",      |get| on(get, metrics::show)),
@@ -196,6 +209,7 @@ impl Front {
             stops: AtomicBool::new(false),
             heartbeats: Lid::default(),
             lids: Default::default(),
+            hook_lid: Lid::default(),
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! The modules in reading order. **Fronts ask, the core decides, feeders tell it what is true**:
 //! [`schedule`] is the pure core; [`resolver`] is the one door to it; [`http`] and [`dns`] ask through that door;
-//! [`geo`], [`scrape`] and [`discovery`] tell where clients are, how nodes fare and who there is; [`app`] joins them.
+//! [`geo`], [`scrape`], [`streams`] and [`discovery`] tell where clients are, how nodes fare, what is published on origins
+//! and who there is; [`app`] joins them.
 //! `ARCHITECTURE.md` has the map and the invariants, `tests/architecture.rs` checks who may import whom.
 
 pub mod cli;
@@ -23,6 +24,7 @@ pub mod discovery;
 pub mod geo;
 pub mod rebalance;
 pub mod scrape;
+pub mod streams;
 
 pub mod clock;
 pub mod demo;

@@ -14,6 +14,7 @@ mod fixture;
 #[doc(hidden)]
 pub mod fuzzing;
 mod rtt;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -45,6 +46,7 @@ pub use self::board::{Board, Cause, Flow, Flows, Member, NEAR, Roster, Row, SHOW
 pub use self::drain::{PreviewView, TakerView};
 pub use self::explain::{CandidateView, Explanation};
 pub use self::rtt::{MOST_TIMES, ReportRefusal};
+pub use self::streams::{Admission, Upstream};
 pub use self::token::TokenKey;
 pub use self::view::{DrainView, FleetView, NodeView, TargetView};
 pub use crate::schedule::scene::{Family, MOST_PICKS, Pick};

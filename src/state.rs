@@ -28,14 +28,14 @@ use dashmap::DashMap;
 use crate::clock::Clock;
 use crate::schedule::Moment;
 use crate::schedule::health::{self, NodeState};
-use crate::schedule::reading::{ProbeFailure, Reading, Timing};
+use crate::schedule::reading::{ProbeFailure, PublishedList, Reading, Timing};
 use crate::schedule::watch::Watch;
 
 use self::bitrates::{Bitrates, KnownBitrates};
 pub use self::chronicle::Chronicle;
 pub use self::live::{Live, Plan};
 pub use self::rtt::Rtts;
-use self::streams::{Identity, Streams};
+use self::streams::{Identity, Listing, StreamName, Streams};
 use self::timeline::What;
 
 /// A node reported as failing is probed again at once, but not more often than this, ms.
@@ -219,6 +219,16 @@ impl State {
         }
     }
 
+    /// A media server of a node has listed what is published on it.
+    pub fn listed(&self, node: &str, published: &PublishedList, timing: Timing) {
+        let [server, service, pid] = &published.identity;
+        let identity = Identity::new(server, service, pid);
+        let name = |[vhost, app, stream]: &[Box<str>; 3]| StreamName::new(vhost, app, stream).ok();
+        let names = published.streams.iter().filter_map(name).collect();
+        let listing = Listing { names, complete: published.complete, sent: timing.sent };
+        self.streams.reconcile(node, &identity, &listing, self.clock.now());
+    }
+
     fn tidy_streams(&self, live: &Live, now: Moment) {
         self.streams.tidy(|node| live.fleet.by_id(node).is_some(), now);
     }
@@ -315,6 +325,9 @@ impl Observer for State {
         let Some(index) = live.fleet.by_id(node) else { return };
         if let Ok(reading) = &outcome {
             self.bitrates.observe(&reading.streams, timing.received);
+            if let Some(published) = &reading.published {
+                self.listed(node, published, timing);
+            }
             let identity = reading.media.as_ref().and_then(|media| Identity::of_page(&media.identity));
             if let Some(identity) = identity {
                 self.streams.restarted(node, &identity, timing.sent, self.clock.now());

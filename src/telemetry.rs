@@ -11,6 +11,7 @@ mod classic;
 mod dns;
 mod fleet;
 mod flood;
+mod hooks;
 mod logs;
 pub mod mask;
 mod media;
@@ -28,6 +29,7 @@ pub use self::answers::{Answers, Refused};
 pub use self::dns::{DnsReplies, DnsTransport};
 pub use self::fleet::Present;
 pub use self::flood::Lid;
+use self::hooks::Hooks;
 pub use self::logs::init_logs;
 use self::media::Media;
 pub use self::media::{Eviction, Heard};
@@ -46,6 +48,7 @@ pub struct Telemetry {
     pub answers: Arc<Answers>,
     /// What the DNS front counts.
     pub dns: Arc<DnsReplies>,
+    hooks: Hooks,
     scrapes: Scrapes,
     media: Media,
     problems: ByLabel<Counter>,
@@ -138,11 +141,13 @@ impl Telemetry {
         build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
         registry.register("build_info", "Version of this process; always 1", build);
 
+        let hooks = Hooks::register(&mut registry);
         let scrapes = Scrapes::register(&mut registry);
         let media = Media::register(&mut registry);
         Self {
             answers,
             dns,
+            hooks,
             scrapes,
             media,
             problems,

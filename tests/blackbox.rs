@@ -29,6 +29,8 @@ mod heartbeats;
 mod load;
 #[path = "blackbox/logs.rs"]
 mod logs;
+#[path = "blackbox/media.rs"]
+mod media;
 #[path = "blackbox/overload.rs"]
 mod overload;
 #[path = "blackbox/players.rs"]

@@ -22,6 +22,8 @@ pub(super) struct Parts {
     pub(super) locator: Arc<Locator>,
     pub(super) state: Arc<State>,
     pub(super) scraper: Arc<Scraper>,
+    /// Asks origins what is published on them.
+    pub(super) lists: Arc<Scraper>,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) control: Arc<Control>,
     pub(super) rebalance: Arc<Rebalance>,
@@ -70,7 +72,7 @@ impl Fleet {
         match self.prepare(config, |ip| self.parts.locator.locate(ip), is_new) {
             Ok(prepared) => {
                 let nodes = prepared.nodes.len();
-                self.adopt(prepared, how.clone(), State::replace_registered);
+                self.adopt(prepared, config, how.clone(), State::replace_registered);
                 tracing::info!(nodes, "registered nodes are in service");
             }
             Err(error) => tracing::error!("registered nodes are not in service: {error:#}"),
@@ -93,11 +95,13 @@ impl Fleet {
         Ok(Prepared { live, nodes, version })
     }
 
-    fn adopt(&self, prepared: Prepared, how: How, replace: impl FnOnce(&State, Live)) {
-        let Parts { state, scraper, telemetry, .. } = &self.parts;
+    fn adopt(&self, prepared: Prepared, config: &Config, how: How, replace: impl FnOnce(&State, Live)) {
+        let Parts { state, scraper, lists, telemetry, .. } = &self.parts;
         let Prepared { live, nodes, version } = prepared;
+        let (pages, list_how) = plan::lists(&nodes, config, &how);
         replace(state, live);
         scraper.retarget(&nodes, how);
+        lists.retarget(&pages, list_how);
         let ids: HashSet<&str> = nodes.iter().map(|node| &*node.id).collect();
         telemetry.keep_nodes(|id| ids.contains(id));
         state.tell_waiting();
@@ -126,7 +130,7 @@ impl Reloadable for Arc<Fleet> {
             locator.adopt(places);
             // Nodes that registered by another template are others now: the fleet follows once more, if there are any.
             state.registry().enrol_by(templates(&next));
-            fleet.adopt(prepared, how.clone(), State::replace);
+            fleet.adopt(prepared, &next, how.clone(), State::replace);
             *in_force = (next, how);
         }))
     }

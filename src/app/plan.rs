@@ -24,6 +24,7 @@ use crate::schedule::uplink::{Uplink, UplinkSpec};
 use crate::schedule::watch::WatchSettings;
 use crate::scrape::{Access, BadFiles, How};
 use crate::state::Plan;
+use crate::streams;
 
 /// Gives nodes without a configured place the one of their first address that a database knows; says so of new ones.
 pub(super) fn locate(
@@ -159,6 +160,13 @@ pub(super) fn certificate(config: &Config) -> anyhow::Result<Option<Certificate>
 /// How exporters are asked. Reads the files that it takes.
 pub(super) fn how(config: &Config) -> Result<How, BadFiles> {
     Ok(How { settings: config.scrape, access: Access::open(&config.exporters)? })
+}
+
+/// Which origins are asked for what is published on them, and how.
+pub(super) fn lists(nodes: &[Node], config: &Config, how: &How) -> (Vec<Node>, How) {
+    let Some(streams) = &config.streams else { return (Vec::new(), how.clone()) };
+    let settings = streams::rhythm(how.settings, streams.poll_interval_ms);
+    (streams::pages(nodes), How { settings, access: how.access.clone() })
 }
 
 /// The settings that answers depend on.

@@ -62,6 +62,7 @@ pub fn pages(bytes: &[u8]) {
         processes: ["srs".into()].into(),
         interfaces: ["eth0".into()].into(),
         authority: "192.0.2.1:9100".into(),
+        published: None,
     };
     for focus in [&Focus::default(), &named] {
         let mut windows = Windows::default();
@@ -79,8 +80,12 @@ pub fn pages(bytes: &[u8]) {
 
 /// SRS's list of streams: each stream once, with numbers that can be.
 pub fn streams(page: &[u8]) {
-    let Ok(page) = read(page, &Focus::default()) else { return };
+    let Ok(page) = read(page, &Focus { published: Some(100), ..Focus::default() }) else { return };
     let streams = &page.reading.streams;
+    if let Some(published) = &page.reading.published {
+        let whole = |stream: &[Box<str>; 3]| !stream[1].is_empty() && !stream[2].is_empty();
+        assert!(published.streams.iter().all(whole), "no app or no name: {published:?}");
+    }
     assert!(
         streams.windows(2).all(|pair| pair[0].key < pair[1].key),
         "a stream is listed twice: {streams:?}"

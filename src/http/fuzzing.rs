@@ -12,6 +12,7 @@ use super::query::Params;
 use super::resolve::Asked;
 use super::rtt::Report;
 use super::sign::{Signer, SigningKey};
+use super::srs::call::{Call, Dialect, Hook};
 use crate::config::Config;
 use crate::resolver::MOST_TIMES;
 
@@ -134,6 +135,26 @@ pub fn rtt_body(bytes: &[u8]) {
     assert!(report.token.len() <= bytes.len());
     assert!(report.times.len() <= MOST_TIMES);
     assert!(report.times.iter().all(|(ip, ms)| *ip == ip.to_canonical() && (0.1..=2_000.0).contains(ms)));
+}
+
+/// The body of a hook, in both dialects and for every hook: a call names a stream where there is one, within its bounds.
+pub fn hook_body(bytes: &[u8]) {
+    for dialect in [Dialect::Srs, Dialect::NginxRtmp] {
+        let calls =
+            Hook::ALL.into_iter().filter_map(|hook| Some((hook, Call::read(dialect, hook, bytes).ok()?)));
+        let calls: Vec<(Hook, Call)> = calls.collect();
+        assert!(calls.len() <= 1, "one body is of one hook: {calls:?}");
+        for (hook, call) in calls {
+            let is_of_a_stream =
+                matches!(hook, Hook::Publish | Hook::Unpublish | Hook::Play | Hook::Stop | Hook::Forward);
+            assert_eq!(call.name.is_some(), is_of_a_stream, "{hook:?}: {call:?}");
+            assert!(call.client.len() <= 64 && call.identity.server.len() <= 64);
+            let Some(name) = call.name else { continue };
+            let parts = [name.vhost(), name.name()];
+            assert!(parts.iter().all(|part| part.len() <= 512 && !part.chars().any(char::is_control)));
+            assert!(name.name().contains('/') && !name.vhost().bytes().any(|byte| byte.is_ascii_uppercase()));
+        }
+    }
 }
 
 /// A file with the operators' token: if it serves, showing it opens and showing anything else does not.

@@ -45,6 +45,8 @@ pub enum Slug {
     Unauthorized,
     /// The token of a report has expired, is of another network or not ours.
     BadToken,
+    /// A media server's client is to go to another node.
+    SentAway,
     /// The question has to be signed, and is not, or not by a key in force.
     BadSignature,
     /// The path is served, but not by this method.
@@ -116,7 +118,7 @@ struct Wire<'a> {
 
 impl Slug {
     /// The closed set.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::BadRequest,
         Self::MissingParameter,
         Self::InvalidParameter,
@@ -127,6 +129,7 @@ impl Slug {
         Self::CrossOrigin,
         Self::Unauthorized,
         Self::BadToken,
+        Self::SentAway,
         Self::BadSignature,
         Self::MethodNotAllowed,
         Self::UnsupportedMediaType,
@@ -177,6 +180,7 @@ impl Slug {
             }
             Self::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED, "Token is missing or wrong"),
             Self::BadToken => ("bad-token", StatusCode::FORBIDDEN, "Token is not accepted"),
+            Self::SentAway => ("sent-away", StatusCode::FORBIDDEN, "Client is to go to another node"),
             Self::BadSignature => ("bad-signature", StatusCode::FORBIDDEN, "Signature is not accepted"),
             Self::MethodNotAllowed => {
                 ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "Method is not allowed")

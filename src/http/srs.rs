@@ -4,6 +4,20 @@
 //! path: each surface stands under nothing, `/t/{token}` and `/t/{token}/{node}` ([`caller`]). A refusal has the shape
 //! that the caller understands; whatever else it would take for one, too, but could not tell to anybody.
 
+mod answer;
+pub(super) mod call;
 pub mod caller;
+pub(super) mod clusters;
 mod heartbeat;
+pub(super) mod hooks;
 pub(super) mod servers;
+
+#[cfg(test)]
+mod tests;
+
+use super::problem::{Problem, Slug};
+
+/// Without `[streams]` there is nothing here.
+fn no_surface() -> Problem {
+    Problem::new(Slug::NotFound, "no surface of this listener has this path; /openapi.yaml lists them")
+}

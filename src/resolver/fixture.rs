@@ -52,7 +52,33 @@ network = "192.0.2.0/24"
 isp = "example-mobile"
 "#;
 
+/// Origins and edges behind them. `o-3` speaks no RTMP.
+const ORIGINS: &str = r#"
+pools = [{ name = "origins" }, { name = "edges" }]
+domains = [{ name = "live.example.com", pool = "edges" }]
+nodes = [
+  { id = "o-1", pool = "origins", role = "origin", addresses = ["203.0.113.21"], media = { rtmp = 1935, api = 1985 }, exporters = ["http://10.1.0.1:9972/metrics"] },
+  { id = "o-2", pool = "origins", role = "origin", addresses = ["203.0.113.22", "2001:db8::22"], media = { rtmp = 1936 }, exporters = ["http://10.1.0.2:9972/metrics"] },
+  { id = "o-3", pool = "origins", role = "origin", addresses = ["203.0.113.23"], exporters = ["http://10.1.0.3:9972/metrics"] },
+  { id = "e-1", pool = "edges", addresses = ["203.0.113.31"], exporters = ["http://10.2.0.1:9972/metrics"] },
+  { id = "e-2", pool = "edges", addresses = ["203.0.113.32"], exporters = ["http://10.2.0.2:9972/metrics"] },
+]
+"#;
+
 impl Resolver {
+    /// `o-1`, `o-2` and `o-3` of the pool `origins`, `e-1` and `e-2` of `edges`; each media process uses so many cores,
+    /// none: its exporter is refused.
+    pub(crate) fn for_tests_with_origins(cores: [Option<f64>; 5]) -> Self {
+        let (resolver, state) = Self::of_text(ORIGINS, &[]);
+        for round in 0..3 {
+            for ((node, cores), pid) in ["o-1", "o-2", "o-3", "e-1", "e-2"].iter().zip(cores).zip(900..) {
+                let refused = ProbeFailure::Connect("connection refused".into());
+                told(&state, round, node, 0, cores.map(|cores| srs(round, pid, cores)).ok_or(refused));
+            }
+        }
+        resolver
+    }
+
     /// `live.example.com` served by `sh-1`, `sh-2` (IPv4 only), `bj-1` and `gz-1`, none of which has an exporter.
     /// Each call gives the same turns and dice.
     pub(crate) fn for_tests() -> Self {

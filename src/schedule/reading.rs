@@ -35,6 +35,19 @@ pub struct Reading {
     pub media: Option<MediaReading>,
     /// Each stream on the node, by the media server's own list; empty: the page does not tell.
     pub streams: Vec<StreamReading>,
+    /// What is published on the media server, by the same list; `None`: the page does not tell, or nobody asks.
+    pub published: Option<PublishedList>,
+}
+
+/// What is published on a media server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PublishedList {
+    /// Who answered: server, service and process id.
+    pub identity: [Box<str>; 3],
+    /// Vhost ("" for the default one), app and stream.
+    pub streams: Vec<[Box<str>; 3]>,
+    /// Nothing was left out for want of room on the page.
+    pub complete: bool,
 }
 
 /// One stream on a node.

@@ -21,6 +21,8 @@ pub struct Focus {
     pub interfaces: Box<[Box<str>]>,
     /// `host:port` of the target, the name of a process that tells none.
     pub authority: Box<str>,
+    /// Of a list of streams, how many it has at most, where what is published counts; `None`: it does not.
+    pub published: Option<usize>,
 }
 
 /// A page that was understood.
@@ -52,7 +54,7 @@ static SELECTOR: LazyLock<Selector> = LazyLock::new(|| Selector::new(METRICS.ite
 /// `parse` if it is neither exposition text nor a list of streams, or a wanted line is wrong, `missing_metric` if it shows nothing of use.
 pub fn read(page: &[u8], focus: &Focus) -> Result<Page, ProbeFailure> {
     let mut shown = Shown::default();
-    if let Some(reading) = srs_streams::read(page)? {
+    if let Some(reading) = srs_streams::read(page, focus.published)? {
         return Ok(Page { reading, shown });
     }
     let samples = SELECTOR
@@ -69,6 +71,7 @@ pub fn read(page: &[u8], focus: &Focus) -> Result<Page, ProbeFailure> {
         processes: process_exporter::read(samples, focus)?,
         media: None,
         streams: Vec::new(),
+        published: None,
     };
     if let Some((media, process)) = srs::read(samples)? {
         reading.media = Some(media);

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use crate::schedule::affinity;
-use crate::schedule::reading::{ProbeFailure, Reading, StreamReading};
+use crate::schedule::reading::{ProbeFailure, PublishedList, Reading, StreamReading};
 
 /// What a player's URL adds to a stream's name; an edge that is asked over HTTP lists "livestream.flv".
 const EXTENSIONS: [&str; 5] = [".flv", ".m3u8", ".ts", ".aac", ".mp3"];
@@ -21,6 +21,12 @@ const BEYOND: f64 = 1e9;
 #[derive(Deserialize)]
 struct Answer<'a> {
     code: i64,
+    #[serde(borrow, default)]
+    server: Cow<'a, str>,
+    #[serde(borrow, default)]
+    service: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pid: Cow<'a, str>,
     #[serde(borrow)]
     streams: Option<Vec<Stream<'a>>>,
 }
@@ -33,6 +39,18 @@ struct Stream<'a> {
     /// Viewers, and the publisher where it is published; which of them is not told.
     clients: f64,
     kbps: Kbps,
+    #[serde(borrow, default)]
+    app: Cow<'a, str>,
+    #[serde(borrow, default)]
+    name: Cow<'a, str>,
+    #[serde(default)]
+    publish: Publish,
+}
+
+#[derive(Default, Deserialize)]
+struct Publish {
+    #[serde(default)]
+    active: bool,
 }
 
 #[derive(Deserialize)]
@@ -42,8 +60,8 @@ struct Kbps {
 }
 
 /// The streams on a page; `None`: it is no answer of the API. A stream that has received nothing yet is left out,
-/// because what its viewers need is not known.
-pub(super) fn read(page: &[u8]) -> Result<Option<Reading>, ProbeFailure> {
+/// because what its viewers need is not known. `published`: what is published is told, too, as a list of so many at most.
+pub(super) fn read(page: &[u8], published: Option<usize>) -> Result<Option<Reading>, ProbeFailure> {
     if page.trim_ascii_start().first() != Some(&b'{') {
         return Ok(None);
     }
@@ -58,6 +76,11 @@ pub(super) fn read(page: &[u8]) -> Result<Option<Reading>, ProbeFailure> {
         return Err(ProbeFailure::Parse(format!("the media server's API answers code {}", answer.code)));
     }
     let Some(list) = answer.streams else { return Ok(None) };
+    let published = published.map(|most| PublishedList {
+        identity: [answer.server, answer.service, answer.pid].map(Into::into),
+        streams: list.iter().filter(|stream| stream.publish.active).filter_map(Stream::parts).collect(),
+        complete: list.len() < most,
+    });
     let mut streams: Vec<StreamReading> = Vec::with_capacity(list.len());
     for stream in &list {
         if let Some(fault) = fault(stream) {
@@ -67,7 +90,20 @@ pub(super) fn read(page: &[u8]) -> Result<Option<Reading>, ProbeFailure> {
             streams.push(StreamReading { key, clients: stream.clients, kbps: stream.kbps.recv_30s });
         }
     }
-    Ok(Some(Reading { streams: merged(streams), ..Reading::default() }))
+    Ok(Some(Reading { streams: merged(streams), published, ..Reading::default() }))
+}
+
+// === impl Stream ===
+
+impl Stream<'_> {
+    /// Vhost, app and name. The vhost stands in front of the URL where it is not the default one; its own member is an
+    /// id that changes.
+    fn parts(&self) -> Option<[Box<str>; 3]> {
+        let vhost = self.url.strip_suffix(&*self.name)?.strip_suffix('/')?.strip_suffix(&*self.app)?;
+        let vhost = vhost.strip_suffix('/')?;
+        let whole = !self.app.is_empty() && !self.name.is_empty();
+        whole.then(|| [vhost.into(), (&*self.app).into(), (&*self.name).into()])
+    }
 }
 
 /// What a stream cannot have.
@@ -125,7 +161,7 @@ mod tests {
 
     #[track_caller]
     fn streams(page: &str) -> Vec<StreamReading> {
-        read(page.as_bytes()).unwrap().unwrap().streams
+        read(page.as_bytes(), None).unwrap().unwrap().streams
     }
 
     #[test]
@@ -134,6 +170,32 @@ mod tests {
         assert_eq!(streams(ORIGIN), [StreamReading { key, clients: 4.0, kbps: 485.0 }]);
         assert_eq!(streams(EDGE), [], "nothing received yet");
         assert_eq!(streams(&EDGE.replace("\"recv_30s\": 0", "\"recv_30s\": 7"))[0].key, key);
+    }
+
+    #[track_caller]
+    fn published(page: &str, most: usize) -> PublishedList {
+        read(page.as_bytes(), Some(most)).unwrap().unwrap().published.unwrap()
+    }
+
+    #[test]
+    fn what_is_published_on_an_origin_is_told_with_who_says_so() {
+        let list = published(ORIGIN, 10);
+        assert_eq!(list.streams, [["", "live", "livestream"].map(Into::into)]);
+        assert!(list.identity.iter().all(|part| !part.is_empty()) && list.complete);
+        assert!(!published(ORIGIN, 1).complete, "there may be more");
+        assert_eq!(
+            published(&ORIGIN.replace("\"active\": true", "\"active\": false"), 10).streams,
+            [[""; 3]; 0].map(|none| none.map(Into::into))
+        );
+        assert_eq!(read(ORIGIN.as_bytes(), None).unwrap().unwrap().published, None, "nobody asks");
+        let named = |url: &str| {
+            format!(
+                "{{\"url\":\"{url}\",\"app\":\"live\",\"name\":\"a\",\"clients\":1,\"publish\":{{\"active\":true}},\"kbps\":{{\"recv_30s\":1}}}}"
+            )
+        };
+        let vhosts = page(&["/live/a", "v.example.com/live/a", "a", "/other/a"].map(named).join(","));
+        let expected = [["", "live", "a"], ["v.example.com", "live", "a"]].map(|parts| parts.map(Into::into));
+        assert_eq!(published(&vhosts, 10).streams, expected);
     }
 
     #[test]
@@ -186,7 +248,7 @@ mod tests {
         check_failure(&huge.replace("\"clients\":1", "\"clients\":1e308"), more);
         check_failure(&huge.replace("\"recv_30s\":5", "\"recv_30s\":1e10"), more);
         let cut = &ORIGIN[..ORIGIN.len() / 2];
-        let failure = read(cut.as_bytes()).unwrap_err().to_string();
+        let failure = read(cut.as_bytes(), None).unwrap_err().to_string();
         assert!(failure.starts_with("parse: list of streams: EOF while parsing"), "{failure}");
     }
 }

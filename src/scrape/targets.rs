@@ -10,7 +10,7 @@ use super::circuit::Circuit;
 use super::collect::Collect;
 use super::reader::Focus;
 use super::rhythm::Rhythm;
-use crate::schedule::node::Node;
+use crate::schedule::node::{Node, Role};
 
 /// Shortest time between two extra scrapes of one node, ms. Players' failure reports ask for them, and anybody can
 /// claim to be a player.
@@ -71,6 +71,12 @@ struct OfNode {
     targets: Vec<TargetId>,
     /// When it was last asked out of turn, ms since the loop began.
     rescraped_ms: Option<u64>,
+}
+
+/// How many streams SRS lists at most when it is asked thus (`count=`; 10 if it is not told).
+fn page_size(url: &str) -> usize {
+    let count = url.split(['?', '&']).find_map(|pair| pair.strip_prefix("count="));
+    count.and_then(|count| count.parse().ok()).unwrap_or(10)
 }
 
 // === impl Targets ===
@@ -180,6 +186,7 @@ impl Target {
                 processes: node.processes.clone().into(),
                 interfaces: node.interfaces.clone().into(),
                 authority: authority.into(),
+                published: (node.role == Role::Origin).then(|| page_size(text)),
             }),
             circuit: Circuit::default(),
             failing: false,

@@ -183,6 +183,7 @@ impl Edge {
                 send_bytes: Some(sent_bytes),
                 receive_bytes: None,
             }),
+            published: None,
             streams: if self.exporter.counts_clients { self.streams.clone() } else { Vec::new() },
         }
     }

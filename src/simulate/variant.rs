@@ -88,6 +88,7 @@ impl Variant {
         Reading {
             clock_s: page.clock_s.filter(|_| self.reads_clocks),
             media: page.media.filter(|_| self.reads_clients),
+            published: None,
             streams: if self.reads_clients { page.streams } else { Vec::new() },
             ..page
         }

@@ -1,4 +1,4 @@
-//! Who calls: a media server is known by what its path says, by its identity, or by the address it calls from.
+//! Who calls: a media server is known by what its path says, by the address it calls from, or by its identity.
 //!
 //! *Whom we believe*: whoever shows a token of `[[callers]]`, which speaks for the nodes of one pool; without one only
 //! the address of a node or of its exporters, and `streams.networks`. What a request says of itself (identity, `node=`)
@@ -186,14 +186,14 @@ impl Callers {
                 Some(index) if !speaks_for(&index) => return Err(Stranger::OtherPool),
                 found => found,
             },
-            None => {
-                let known = shown.identity.and_then(|identity| state.streams().node_of(identity));
-                let known = known.and_then(|node| live.fleet.by_id(&node)).filter(speaks_for);
-                known.or_else(|| match whose {
-                    Some(Whose::One(index)) => Some(index).filter(speaks_for),
-                    _ => None,
-                })
-            }
+            // Copied machines share a server id, but no address: that comes first.
+            None => match whose {
+                Some(Whose::One(index)) if speaks_for(&index) => Some(index),
+                _ => {
+                    let known = shown.identity.and_then(|identity| state.streams().node_of(identity));
+                    known.and_then(|node| live.fleet.by_id(&node)).filter(speaks_for)
+                }
+            },
         };
         Ok(Caller {
             node: node.map(|index| live.fleet.node(index).id.clone()),

@@ -109,6 +109,7 @@ fn told(summaries: &Members<'_>, identity: Box<str>) -> Result<Option<Reading>, 
         processes: process.into_iter().collect(),
         media: Some(media),
         streams: Vec::new(),
+        published: None,
     }))
 }
 

@@ -7,15 +7,16 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::Response;
 use serde_json::json;
 
+use super::answer::srs;
 use super::caller::{Prefix, Shown, Stranger};
 use super::heartbeat::{self, Malformed};
+use super::no_surface;
 use crate::http::Front;
 use crate::http::client_ip::Peer;
-use crate::http::problem::{Problem, Slug};
+use crate::http::problem::Problem;
 use crate::state::registry::{Refused, Sender};
 use crate::telemetry::Heard;
 
@@ -43,8 +44,7 @@ pub(in crate::http) async fn take(
     request: Request,
 ) -> Result<Response, Problem> {
     let callers = front.callers.load_full();
-    let callers =
-        callers.ok_or_else(|| Problem::new(Slug::NotFound, "media servers have nothing to ask here"))?;
+    let callers = callers.ok_or_else(no_surface)?;
     let ip = front.client(peer, request.headers());
     let outcome = async {
         let shown = Shown { prefix: &prefix, node: None, identity: None, ip };
@@ -59,7 +59,7 @@ pub(in crate::http) async fn take(
         Ok(is_new) => {
             front.telemetry.heartbeat(if is_new { Heard::New } else { Heard::Known });
             // What SRS proxy answers, which is also more than SRS needs.
-            answer(&json!({ "code": 0, "pid": std::process::id().to_string() }))
+            srs(&json!({ "code": 0, "pid": std::process::id().to_string() }))
         }
         Err(refusal) => {
             front.telemetry.heartbeat(Heard::Refused);
@@ -67,13 +67,9 @@ pub(in crate::http) async fn take(
                 let server = front.shown(ip);
                 tracing::warn!(%server, held_back, "heartbeat refused: {refusal}");
             }
-            answer(&json!({ "code": refusal.code(), "msg": refusal.to_string() }))
+            srs(&json!({ "code": refusal.code(), "msg": refusal.to_string() }))
         }
     })
-}
-
-fn answer(body: &serde_json::Value) -> Response {
-    ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], body.to_string()).into_response()
 }
 
 // === impl Refusal ===

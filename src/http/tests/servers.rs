@@ -42,7 +42,9 @@ fn refused(answer: &Answer, code: u16, words: &str) {
 
 #[tokio::test]
 async fn without_the_section_there_is_no_such_surface() {
-    let answer = beat(&front(), STRANGER, "/api/v1/servers", &BEAT).await;
+    let front = front();
+    front.answer_callers(None);
+    let answer = beat(&front, STRANGER, "/api/v1/servers", &BEAT).await;
     assert_eq!((answer.status.as_u16(), answer.json()["code"].as_str()), (404, Some("not-found")));
 }
 

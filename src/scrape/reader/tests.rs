@@ -9,7 +9,8 @@ const SRS_ORIGIN: &str = include_str!("../../../tests/fixtures/exporters/srs_ori
 
 fn focus(processes: &[&str], interfaces: &[&str]) -> Focus {
     let boxed = |names: &[&str]| names.iter().map(|name| Box::from(*name)).collect();
-    Focus { processes: boxed(processes), interfaces: boxed(interfaces), authority: "192.0.2.1:7880".into() }
+    let authority = "192.0.2.1:7880".into();
+    Focus { processes: boxed(processes), interfaces: boxed(interfaces), authority, published: None }
 }
 
 #[track_caller]
