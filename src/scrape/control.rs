@@ -1,8 +1,12 @@
 //! Orders to media servers: who is connected, and sending somebody away.
 //!
+//! Where the API of SRS is not found (404), nginx-rtmp's page of statistics and its control module are tried ([`nginx`]).
+//!
 //! SRS's own HTTP API (`GET /api/v1/clients/?count=…`, `DELETE /api/v1/clients/{id}`; facts from SRS `srs_app_http_api.cpp`
 //! and a recording of 7.0.18). It is asked as an exporter is: by the same client, with the same credentials by host, and
 //! nowhere that `scrape.allowed_networks` does not open.
+
+mod nginx;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +25,9 @@ use crate::state::eviction::{Api, Client, Evicted, Hands};
 const MOST_CLIENTS: u32 = 10_000;
 /// SRS does not know the client (any more).
 const CLIENT_NOT_FOUND: i64 = 2049;
+
+/// What stands between the parts of a client's id of nginx-rtmp, and in none of SRS.
+const CLIENT_IDS: char = '/';
 
 /// Speaks to media servers.
 #[derive(Debug)]
@@ -64,10 +71,14 @@ impl Hands for Control {
         let client = self.0.load_full();
         Box::pin(async move {
             let path = format!("/api/v1/clients/?start=0&count={MOST_CLIENTS}");
-            let answer = ask(&client, Method::GET, &api, &path).await?;
-            match answer.code {
-                0 => Ok(answer.clients.into_iter().filter_map(Listed::into_client).collect()),
-                code => Err(format!("its API answers code {code}")),
+            match fetch(&client, Method::GET, url(&api, &path)?).await {
+                Ok(body) => listed(&body),
+                Err(ProbeFailure::Http(why)) if why == "status 404" => {
+                    let page = fetch(&client, Method::GET, url(&api, "/stat")?).await.map_err(in_words)?;
+                    let page = String::from_utf8_lossy(&page);
+                    nginx::clients(&page).ok_or_else(|| "its /stat is not a page of nginx-rtmp".to_owned())
+                }
+                Err(failure) => Err(in_words(failure)),
             }
         })
     }
@@ -75,7 +86,16 @@ impl Hands for Control {
     fn evict(&self, api: Api, id: Box<str>) -> BoxFuture<'static, Result<Evicted, String>> {
         let client = self.0.load_full();
         Box::pin(async move {
-            match ask(&client, Method::DELETE, &api, &format!("/api/v1/clients/{id}")).await?.code {
+            if id.contains(CLIENT_IDS) {
+                let url =
+                    nginx::order(&api.base, &id).ok_or_else(|| "its client has no such id".to_owned())?;
+                // The answer is how many were dropped.
+                let dropped = fetch(&client, Method::GET, url).await.map_err(in_words)?;
+                return Ok(if dropped.trim_ascii() == b"0" { Evicted::Gone } else { Evicted::Kicked });
+            }
+            let url = url(&api, &format!("/api/v1/clients/{id}"))?;
+            let body = fetch(&client, Method::DELETE, url).await.map_err(in_words)?;
+            match answer(&body)?.code {
                 0 => Ok(Evicted::Kicked),
                 CLIENT_NOT_FOUND => Ok(Evicted::Gone),
                 code => Err(format!("its API answers code {code}")),
@@ -84,13 +104,31 @@ impl Hands for Control {
     }
 }
 
-async fn ask(client: &HttpClient, method: Method, api: &Api, path: &str) -> Result<Answer, String> {
-    let url = Url::parse(&format!("{}{path}", api.base)).map_err(|_| "its API has no URL".to_owned())?;
+fn url(api: &Api, path: &str) -> Result<Url, String> {
+    Url::parse(&format!("{}{path}", api.base)).map_err(|_| "its API has no URL".to_owned())
+}
+
+async fn fetch(client: &HttpClient, method: Method, url: Url) -> Result<Vec<u8>, ProbeFailure> {
     let timeout_ms = client.timeout_ms();
     let asked = tokio::time::timeout(Duration::from_millis(timeout_ms), client.ask(method, url)).await;
-    let body =
-        asked.unwrap_or(Err(ProbeFailure::Timeout(timeout_ms))).map_err(|failure| failure.to_string())?;
-    serde_json::from_slice(&body).map_err(|error| format!("its API answers something else: {error}"))
+    asked.unwrap_or(Err(ProbeFailure::Timeout(timeout_ms)))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn in_words(failure: ProbeFailure) -> String {
+    failure.to_string()
+}
+
+fn answer(body: &[u8]) -> Result<Answer, String> {
+    serde_json::from_slice(body).map_err(|error| format!("its API answers something else: {error}"))
+}
+
+fn listed(body: &[u8]) -> Result<Vec<Client>, String> {
+    let answer = answer(body)?;
+    match answer.code {
+        0 => Ok(answer.clients.into_iter().filter_map(Listed::into_client).collect()),
+        code => Err(format!("its API answers code {code}")),
+    }
 }
 
 // === impl Listed ===

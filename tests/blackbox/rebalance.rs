@@ -127,3 +127,56 @@ async fn an_operator_empties_a_node_by_command_line_and_its_viewers_come_off_you
     assert!(is_done && said.starts_with(&format!("{id} is ")), "{said}");
     assert_eq!(node(&service, &id).await["drain"], Value::Null);
 }
+
+/// nginx with its RTMP module: a page of statistics and the control module, no API of SRS.
+async fn nginx(port: u16, viewers: usize) -> Arc<Mutex<Vec<String>>> {
+    let here: Arc<Mutex<Vec<String>>> = Arc::new(Mutex::new((0..viewers).map(|i| i.to_string()).collect()));
+    let gone: Arc<Mutex<Vec<String>>> = Arc::default();
+    let (listed, dropped) = (Arc::clone(&here), Arc::clone(&gone));
+    let stat = move || async move {
+        let here = listed.lock().unwrap();
+        let client = |id: &String| {
+            format!(
+                "<client><id>{id}</id><address>198.51.100.{id}</address><time>{id}000</time><active/></client>"
+            )
+        };
+        let clients: String = here.iter().map(client).collect();
+        format!(
+            "<rtmp><server><application><name>live</name><live><stream><name>show</name>{clients}</stream></live>\
+             </application></server></rtmp>"
+        )
+    };
+    let drop = move |query: axum::extract::RawQuery| async move {
+        let query = query.0.unwrap_or_default();
+        let id = query.strip_prefix("app=live&name=show&clientid=").unwrap().to_owned();
+        here.lock().unwrap().retain(|other| *other != id);
+        dropped.lock().unwrap().push(id);
+        "1"
+    };
+    let router = Router::new().route("/stat", get(stat)).route("/control/drop/client", get(drop));
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    gone
+}
+
+#[tokio::test]
+async fn an_edge_of_nginx_rtmp_is_emptied_by_its_control_module() {
+    let edges = Edge::start_each(&[CHICAGO, NEW_YORK]).await;
+    let port = free_port();
+    let gone = nginx(port, 4).await;
+    let config = live(&scrape_each(500), &edges);
+    let media = format!("processes = [\"srs\"]\nmedia = {{ api = {port} }}");
+    let service = Service::launch(&config.replacen("processes = [\"srs\"]", &media, 1)).await;
+    for edge in &edges {
+        until_node(&service, &edge.id, "is measured", |node| node["state"] == "healthy").await;
+    }
+    let url = service.admin_url(&format!("/nodes/{}/drain", edges[0].id));
+    let reply = super::support::post_json(&url, "{\"evict_per_minute\": 3000}", &[]).await.unwrap();
+    assert_eq!(reply.status, 200, "{reply:?}");
+    eventually("everybody is gone", PATIENCE, || async {
+        let left = 4 - gone.lock().unwrap().len();
+        if left == 0 { Ok(()) } else { Err(format!("{left} left: {}", service.log())) }
+    })
+    .await;
+    assert_eq!(*gone.lock().unwrap(), ["0", "1", "2", "3"], "who came last goes first");
+}
