@@ -14,7 +14,9 @@ pub use self::configuration::configuration;
 pub use self::pages::{exposition, pages, streams};
 pub use crate::dns::fuzzing::dns_query;
 pub use crate::geo::fuzzing::mmdb;
-pub use crate::http::fuzzing::{client_address, hook_body, ops_token, resolve_query, rtt_body, signature};
+pub use crate::http::fuzzing::{
+    client_address, heartbeat_body, hook_body, ops_token, resolve_query, rtt_body, signature,
+};
 pub use crate::resolver::fuzzing::report_token;
 
 /// Takes any bytes; panics if a law is broken.
@@ -26,6 +28,7 @@ pub static TARGETS: &[(&str, Target)] = &[
     ("configuration", configuration),
     ("dns_query", dns_query),
     ("exposition", exposition),
+    ("heartbeat_body", heartbeat_body),
     ("hook_body", hook_body),
     ("mmdb", mmdb),
     ("ops_token", ops_token),

@@ -8,7 +8,7 @@ mod answer;
 pub(super) mod call;
 pub mod caller;
 pub(super) mod clusters;
-mod heartbeat;
+pub(super) mod heartbeat;
 pub(super) mod hooks;
 pub(super) mod servers;
 
