@@ -79,6 +79,7 @@ fn fleet(nodes: usize, pops: usize, dice: &mut Dice) -> Fleet {
         processes: Vec::new(),
         interfaces: Vec::new(),
         exporters: Vec::new(),
+        missed: None,
     });
     let pool = PoolSpec { name: "edges".into(), on_overload: OnOverload::Serve };
     let domain = DomainSpec { name: "live".into(), pool: "edges".into(), policy: PolicyKind::Priced };

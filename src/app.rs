@@ -4,6 +4,7 @@
 //! another room.
 
 mod desk;
+mod fleet;
 mod memory;
 mod plan;
 mod reload;
@@ -21,18 +22,22 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::fleet::Fleet;
 use self::memory::Keeper;
 use self::reload::Reloader;
 pub use self::supervisor::{Predecessor, raise_descriptors};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::discovery;
 use crate::dns;
 use crate::geo::Locator;
 use crate::http::tls::{Certificate, Tls};
 use crate::http::{self, Front};
+use crate::rebalance::Rebalance;
 use crate::resolver::{Explanation, Family, Question, Resolver, Want, Why};
-use crate::scrape::Scraper;
+use crate::scrape::{Control, Scraper};
 use crate::sockets::Sockets;
+use crate::state::eviction::Hands;
 use crate::state::timeline::What;
 use crate::state::{Live, Observer, State};
 use crate::streams::Lists;
@@ -71,8 +76,8 @@ struct Core {
     resolver: Arc<Resolver>,
     telemetry: Arc<Telemetry>,
     scraper: Arc<Scraper>,
-    /// Asks origins what is published on them.
-    lists: Arc<Scraper>,
+    fleet: Arc<Fleet>,
+    rebalance: Arc<Rebalance>,
     /// What outlives a restart; `None`: nothing is to.
     keeper: Option<Arc<Keeper>>,
     cancel: CancellationToken,
@@ -106,6 +111,8 @@ pub async fn start(config: Config, file: Option<&Path>, sockets: &Sockets) -> an
     let server = &config.server;
     let front = Front::new(Arc::clone(&core.resolver), Arc::clone(&core.telemetry), server, config.limits);
     let front = Arc::new(front);
+    // Whoever only looks, as `nearcast explain` does, sends nobody away.
+    core.spawn(Arc::clone(&core.rebalance).run());
     front.guard_ops(plan::ops_token(&config)?);
     front.sign_by(plan::signers(&config)?);
     front.redirect_by(&config.domains);
@@ -304,7 +311,7 @@ impl Core {
     fn start(config: &Config) -> anyhow::Result<Self> {
         let clock = Clock::system();
         let locator = Arc::new(open_locator(config)?);
-        let nodes = plan::locate(config.nodes.clone(), |ip| locator.locate(ip));
+        let nodes = plan::locate(config.nodes.clone(), |ip| locator.locate(ip), |_| true);
         let fleet = plan::fleet(nodes.clone(), config)?;
         let live = Live::new(fleet, plan::plan(config), clock.now());
         let (state, suspicions) = State::new(live, clock.clone());
@@ -320,17 +327,33 @@ impl Core {
         let observer = Arc::new(CountedObserver::new(Arc::clone(&telemetry), observer));
         let how = plan::how(config)?;
         let (pages, list_how) = plan::lists(&nodes, config, &how);
-        let scraper = Scraper::start(&nodes, how, clock.clone(), observer, cancel.clone());
+        let scraper = Scraper::start(&nodes, how.clone(), clock.clone(), observer, cancel.clone());
+        let scraper = Arc::new(scraper);
+        let control = Arc::new(Control::new(how.clone()));
+        let hands = Arc::clone(&control) as Arc<dyn Hands>;
+        let rebalance = Rebalance::new(Arc::clone(&state), hands, Arc::clone(&telemetry));
+        let rebalance = Arc::new(rebalance);
         let lists = Arc::new(Lists::new(Arc::clone(&state)));
         let lists = Scraper::start(&pages, list_how, clock.clone(), lists, cancel.clone());
+        let of = fleet::Parts {
+            lists: Arc::new(lists),
+            control,
+            rebalance: Arc::clone(&rebalance),
+            locator: Arc::clone(&locator),
+            state: Arc::clone(&state),
+            scraper: Arc::clone(&scraper),
+            telemetry: Arc::clone(&telemetry),
+        };
+        let fleet = Arc::new(Fleet::new(config, how, of));
         let core = Self {
             clock,
             state,
             locator,
             resolver,
             telemetry,
-            scraper: Arc::new(scraper),
-            lists: Arc::new(lists),
+            scraper,
+            fleet,
+            rebalance,
             keeper,
             cancel,
             tasks: TaskTracker::new(),
@@ -349,6 +372,8 @@ impl Core {
                 scraper.rescrape(&node);
             }
         });
+        let fleet = Arc::clone(&self.fleet);
+        self.spawn(discovery::run(Arc::clone(&self.state), Arc::new(move || fleet.follow_registry())));
         let (state, telemetry) = (Arc::clone(&self.state), Arc::clone(&self.telemetry));
         let mut degraded = HashMap::new();
         self.spawn(every(SWEEP, move || {

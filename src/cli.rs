@@ -13,6 +13,7 @@ use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::sign::{LONGEST_LIFE_S, SigningKey};
+use crate::order::{self, Order, Recipient};
 use crate::scrape::{BadFile, BadFiles};
 use crate::sockets::Sockets;
 use crate::telemetry;
@@ -84,14 +85,33 @@ enum Command {
         /// A query such as "domain=live.example.com&stream=live/show", or a whole URL with one.
         question: String,
     },
+    /// Send no new viewers to a node of a running service, and on demand those away that it has.
+    Drain {
+        /// The node.
+        node: String,
+        /// Send so many of its clients away a minute, through its media server's API: 30 or 30/min.
+        #[arg(long, value_name = "N/min", value_parser = order::per_minute)]
+        evict: Option<u32>,
+        /// Why, for whoever looks at the node.
+        #[arg(long)]
+        reason: Option<String>,
+        /// End the drain by itself after so many seconds.
+        #[arg(long, value_name = "SECONDS")]
+        ttl: Option<u32>,
+        #[command(flatten)]
+        service: RunningService,
+    },
+    /// Send viewers to a node again.
+    Undrain {
+        /// The node.
+        node: String,
+        #[command(flatten)]
+        service: RunningService,
+    },
     /// Watch the fleet of a running service in the terminal; q quits.
     Top {
-        /// The operators' side of the service.
-        #[arg(long, default_value = "http://127.0.0.1:8081", env = "NEARCAST_URL")]
-        url: String,
-        /// File with the token that it asks for (`server.admin_token_file`).
-        #[arg(long)]
-        token_file: Option<PathBuf>,
+        #[command(flatten)]
+        service: RunningService,
     },
     /// Say where an address is.
     Geoip {
@@ -101,6 +121,17 @@ enum Command {
         #[arg(long, short)]
         config: Option<PathBuf>,
     },
+}
+
+/// A service to ask.
+#[derive(Debug, clap::Args)]
+struct RunningService {
+    /// The operators' side of the service.
+    #[arg(long, default_value = "http://127.0.0.1:8081", env = "NEARCAST_URL")]
+    url: String,
+    /// File with the token that it asks for (`server.admin_token_file`).
+    #[arg(long)]
+    token_file: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -150,7 +181,11 @@ pub fn run() -> ExitCode {
         Command::Explain { config, domain, ip, stream } => explain(&config, &domain, ip, stream.as_deref()),
         Command::Simulate(arguments) => simulate(arguments),
         Command::Sign { key, seconds, question } => sign(&key, seconds, &question),
-        Command::Top { url, token_file } => top(url, token_file.as_deref()),
+        Command::Drain { node, evict, reason, ttl, service } => {
+            give(service, node, &Order::Drain { reason, ttl_s: ttl, evict_per_minute: evict })
+        }
+        Command::Undrain { node, service } => give(service, node, &Order::Undrain),
+        Command::Top { service } => top(service),
         Command::Geoip { ip, config } => geoip(ip, config.as_deref()),
     };
     match outcome {
@@ -166,6 +201,18 @@ pub fn run() -> ExitCode {
 struct Failure {
     status: u8,
     message: String,
+}
+
+// === impl RunningService ===
+
+impl RunningService {
+    /// The token in the file.
+    fn token(&self) -> anyhow::Result<Option<String>> {
+        let Some(path) = &self.token_file else { return Ok(None) };
+        let token = std::fs::read_to_string(path);
+        let token = token.with_context(|| format!("--token-file: cannot read {}", path.display()))?;
+        Ok(Some(token.trim().to_owned()))
+    }
 }
 
 // === impl Failure ===
@@ -298,13 +345,17 @@ fn sign(path: &Path, seconds: u64, question: &str) -> Result<(), Failure> {
     say(&format!("{before}{}", key.sign_query(query, until)))
 }
 
-fn top(url: String, token_file: Option<&Path>) -> Result<(), Failure> {
-    let read = |path: &Path| {
-        std::fs::read_to_string(path).with_context(|| format!("--token-file: cannot read {}", path.display()))
-    };
-    let token = token_file.map(read).transpose()?.map(|token| token.trim().to_owned());
+fn top(service: RunningService) -> Result<(), Failure> {
+    let token = service.token()?;
     crate::scrape::install_tls_provider();
-    block_on(crate::top::run(crate::top::Options { url, token }))
+    block_on(crate::top::run(crate::top::Options { url: service.url, token }))
+}
+
+fn give(service: RunningService, node: String, order: &Order) -> Result<(), Failure> {
+    let token = service.token()?;
+    crate::scrape::install_tls_provider();
+    let to = Recipient { url: service.url, token, node };
+    say(&block_on(order::give(&to, order))?)
 }
 
 fn geoip(ip: IpAddr, path: Option<&Path>) -> Result<(), Failure> {

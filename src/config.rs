@@ -17,6 +17,7 @@ mod raw;
 mod report;
 mod streams;
 mod suggest;
+mod template;
 mod units;
 mod values;
 
@@ -41,6 +42,7 @@ pub use self::error::{ConfigError, ConfigErrors};
 pub use self::networks::{Networks, literal_address};
 use self::report::Report;
 pub use self::streams::{Caller, Streams, Verdict};
+pub use self::template::Template;
 
 /// A whole configuration, every reference in it resolved and every range checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -260,6 +262,17 @@ pub struct Pool {
     /// Limits of its `edge` and `origin` nodes unless they set their own; those of every node stand in
     /// [`Node::thresholds`].
     pub thresholds: Thresholds,
+    /// How nodes over their limits are relieved; `None` (default): viewers that are there stay.
+    pub relief: Option<Relief>,
+}
+
+/// `[[pools]] relief`: viewers of a node over its limits are sent away, so that they ask again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Relief {
+    /// When it has been over them for so long, ms, 10 s…1 h.
+    pub after_ms: u64,
+    /// So many a minute, 1…6,000.
+    pub per_minute: u32,
 }
 
 /// `[[domains]]`
@@ -289,6 +302,12 @@ pub struct Redirect {
     pub host: Option<Box<str>>,
     /// Whether who asks by HTTPS may be sent on to a node that speaks only HTTP; default no.
     pub downgrade: bool,
+}
+
+/// Whether a node, pool or PoP can be called so: 1 to 64 of `A-Z a-z 0-9 . _ -`.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    values::check_name(name).is_ok()
 }
 
 // === impl Config ===

@@ -15,7 +15,7 @@ pub use self::pages::{exposition, pages, streams};
 pub use crate::dns::fuzzing::dns_query;
 pub use crate::geo::fuzzing::mmdb;
 pub use crate::http::fuzzing::{
-    client_address, hook_body, ops_token, play_target, resolve_query, rtt_body, signature,
+    client_address, heartbeat_body, hook_body, ops_token, play_target, resolve_query, rtt_body, signature,
 };
 pub use crate::resolver::fuzzing::report_token;
 
@@ -28,6 +28,7 @@ pub static TARGETS: &[(&str, Target)] = &[
     ("configuration", configuration),
     ("dns_query", dns_query),
     ("exposition", exposition),
+    ("heartbeat_body", heartbeat_body),
     ("hook_body", hook_body),
     ("mmdb", mmdb),
     ("ops_token", ops_token),

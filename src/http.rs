@@ -90,6 +90,8 @@ pub struct Front {
     limits: ArcSwap<config::Limits>,
     /// This process is about to end.
     stops: AtomicBool,
+    /// Over the log lines of heartbeats that are refused.
+    heartbeats: Lid,
     /// Over the log lines of each kind of failure.
     lids: [Lid; problem::Slug::ALL.len()],
     /// Over those of refused hooks.
@@ -129,6 +131,12 @@ pub static ROUTES: &[Route] = &[
     Route::player("OPTIONS", play::ROUTE,     |options| on(options, play::preflight)),
     Route::player("POST",    "/rtt",          |post| on(post, rtt::take)),
     Route::player("OPTIONS", "/rtt",          |options| on(options, rtt::preflight)),
+    Route::player("POST",    "/api/v1/servers",                   |post| on(post, srs::servers::take)),
+    Route::player("POST",    "/t/{token}/api/v1/servers",         |post| on(post, srs::servers::take)),
+    Route::player("POST",    "/t/{token}/{node}/api/v1/servers",  |post| on(post, srs::servers::take)),
+    Route::player("POST",    "/api/v1/srs/register",              |post| on(post, srs::servers::take)),
+    Route::player("POST",    "/t/{token}/api/v1/srs/register",    |post| on(post, srs::servers::take)),
+    Route::player("POST",    "/t/{token}/{node}/api/v1/srs/register", |post| on(post, srs::servers::take)),
     Route::player("POST",    "/hooks/{hook}",                     |post| on(post, srs::hooks::take)),
     Route::player("POST",    "/t/{token}/hooks/{hook}",           |post| on(post, srs::hooks::take)),
     Route::player("POST",    "/t/{token}/{node}/hooks/{hook}",    |post| on(post, srs::hooks::take)),
@@ -209,6 +217,7 @@ impl Front {
             limiter: Limiter::new(&limits),
             limits: ArcSwap::from_pointee(limits),
             stops: AtomicBool::new(false),
+            heartbeats: Lid::default(),
             lids: Default::default(),
             hook_lid: Lid::default(),
         }

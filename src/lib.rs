@@ -2,8 +2,8 @@
 //!
 //! The modules in reading order. **Fronts ask, the core decides, feeders tell it what is true**:
 //! [`schedule`] is the pure core; [`resolver`] is the one door to it; [`http`] and [`dns`] ask through that door;
-//! [`geo`], [`scrape`] and [`streams`] tell where clients are, how nodes fare and what is published on origins; [`app`] joins
-//! them.
+//! [`geo`], [`scrape`], [`streams`] and [`discovery`] tell where clients are, how nodes fare, what is published on origins
+//! and who there is; [`app`] joins them.
 //! `ARCHITECTURE.md` has the map and the invariants, `tests/architecture.rs` checks who may import whom.
 
 pub mod cli;
@@ -20,7 +20,9 @@ pub mod state;
 pub mod exposition;
 pub mod schedule;
 
+pub mod discovery;
 pub mod geo;
+pub mod rebalance;
 pub mod scrape;
 pub mod streams;
 
@@ -29,6 +31,7 @@ pub mod demo;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod order;
 pub mod simulate;
 pub mod sockets;
 pub mod telemetry;

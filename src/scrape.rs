@@ -16,6 +16,7 @@ mod circuit;
 mod client;
 mod client_library;
 mod collect;
+mod control;
 mod credentials;
 mod disks;
 mod failure;
@@ -41,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::access::Access;
 pub use self::client::install_tls_provider;
+pub use self::control::Control;
 pub use self::credentials::{BadFile, BadFiles};
 use self::probe::HttpProber;
 pub use self::reader::{Focus, Page, Shown, read};

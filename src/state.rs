@@ -7,11 +7,13 @@
 pub mod bitrates;
 mod chronicle;
 mod drain;
+pub mod eviction;
 pub mod history;
 pub mod hosts;
 mod live;
 pub mod memory;
 pub mod recent;
+pub mod registry;
 mod rtt;
 pub mod streams;
 pub mod timeline;
@@ -73,6 +75,8 @@ pub struct State {
     orders: std::sync::Mutex<()>,
     /// What happened, for people.
     chronicle: Chronicle,
+    /// Nodes that came by themselves.
+    registry: registry::Registry,
 }
 
 /// Whether this replica should be asked.
@@ -106,6 +110,7 @@ impl State {
             streams: Streams::default(),
             orders: std::sync::Mutex::default(),
             chronicle: Chronicle::default(),
+            registry: registry::Registry::default(),
         };
         (Arc::new(state), receiver)
     }
@@ -141,7 +146,18 @@ impl State {
     }
 
     /// Puts another fleet in force. Nodes that stay keep their memory and their bookings.
-    pub fn replace(&self, mut next: Live) {
+    pub fn replace(&self, next: Live) {
+        let before = self.swap(next);
+        self.tell_of_reload(&before, &self.live.load());
+    }
+
+    /// The same where nodes have registered, or are gone that had.
+    pub fn replace_registered(&self, next: Live) {
+        let before = self.swap(next);
+        self.tell_of_registration(&before, &self.live.load());
+    }
+
+    fn swap(&self, mut next: Live) -> Arc<Live> {
         let _orders = self.orders();
         let before = self.live.load_full();
         next.generation = before.generation + 1;
@@ -152,8 +168,8 @@ impl State {
         // Requests that still hold the old fleet book on it for microseconds more: what came in between the
         // copy and the swap is moved over now.
         self.live.load().inherit_bookings(&before);
-        self.tell_of_reload(&before, &self.live.load());
         self.tidy_streams(&self.live.load(), self.clock.now());
+        before
     }
 
     /// Looks at every node once a second: evidence that ages makes a node stale without a scrape, and a drain
@@ -171,15 +187,18 @@ impl State {
         let mut stale = 0;
         for (index, report) in live.reports() {
             let was_stale = report.state == NodeState::Stale;
-            let evidence_is_stale = report
-                .evidence
-                .map_or(was_stale, |evidence| health::is_stale(evidence, now, live.plan.watch.interval_ms));
-            if evidence_is_stale != was_stale || report.drain.is_some() {
+            let interval_ms = report.interval_ms.max(live.plan.watch.interval_ms);
+            let evidence_is_stale =
+                report.evidence.map_or(was_stale, |evidence| health::is_stale(evidence, now, interval_ms));
+            let is_due = report.pulse.as_ref().is_some_and(|pulse| now > pulse.look_again);
+            if evidence_is_stale != was_stale || report.drain.is_some() || is_due {
                 live.judge(index, now);
             } else {
                 live.refresh(index, now);
             }
-            stale += usize::from(evidence_is_stale);
+            // A node that has stopped sending is gone; that says nothing of our scraping.
+            let has_left = report.pulse.as_ref().is_some_and(|pulse| pulse.is_missing);
+            stale += usize::from(evidence_is_stale && !has_left);
         }
         let off = share(stale, live.fleet.nodes.len()) > health::STALE_FLEET_SHARE;
         if off != live.ledger.stale_rule_off() {

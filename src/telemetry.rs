@@ -14,6 +14,7 @@ mod flood;
 mod hooks;
 mod logs;
 pub mod mask;
+mod media;
 mod pulls;
 mod scrapes;
 
@@ -31,6 +32,8 @@ pub use self::fleet::Present;
 pub use self::flood::Lid;
 use self::hooks::Hooks;
 pub use self::logs::init_logs;
+use self::media::Media;
+pub use self::media::{Eviction, Heard};
 pub use self::pulls::Pulled;
 pub use self::scrapes::CountedObserver;
 use self::scrapes::Scrapes;
@@ -49,6 +52,7 @@ pub struct Telemetry {
     pub dns: Arc<DnsReplies>,
     hooks: Hooks,
     scrapes: Scrapes,
+    media: Media,
     problems: ByLabel<Counter>,
     connections: ByLabel<Gauge>,
     reaped: Counter,
@@ -143,11 +147,13 @@ impl Telemetry {
         let hooks = Hooks::register(&mut registry);
         let scrapes = Scrapes::register(&mut registry);
         let pulls = pulls::register(&mut registry);
+        let media = Media::register(&mut registry);
         Self {
             answers,
             dns,
             hooks,
             scrapes,
+            media,
             problems,
             connections,
             reaped,

@@ -46,6 +46,7 @@ const LAW: &[(&str, Grant, &str)] = &[
     ),
     ("geo", FEEDER, FEEDER_WHY),
     ("discovery", FEEDER, FEEDER_WHY),
+    ("rebalance", FEEDER, FEEDER_WHY),
     ("scrape", FEEDER, FEEDER_WHY),
     ("streams", FEEDER, FEEDER_WHY),
     (
@@ -61,6 +62,7 @@ const LAW: &[(&str, Grant, &str)] = &[
         Grant::Only(&[]),
         "a guest: it asks a running service as anybody may, and needs nothing of the house",
     ),
+    ("order", Grant::Only(&[]), "a guest, too: it gives orders as anybody may"),
     ("demo", Grant::AllBut(&["cli", "main"]), "the tour stands on the wiring"),
     (
         "simulate",

@@ -23,6 +23,8 @@ mod dns;
 mod explain;
 #[path = "blackbox/geoip.rs"]
 mod geoip;
+#[path = "blackbox/heartbeats.rs"]
+mod heartbeats;
 #[path = "blackbox/load.rs"]
 mod load;
 #[path = "blackbox/logs.rs"]
@@ -33,6 +35,8 @@ mod media;
 mod overload;
 #[path = "blackbox/players.rs"]
 mod players;
+#[path = "blackbox/rebalance.rs"]
+mod rebalance;
 #[path = "blackbox/redirect.rs"]
 mod redirect;
 #[path = "blackbox/reload.rs"]

@@ -27,8 +27,12 @@ use crate::scrape::{Access, BadFiles, How};
 use crate::state::Plan;
 use crate::streams;
 
-/// Gives nodes without a configured place the one of their first address that a database knows.
-pub(super) fn locate(mut nodes: Vec<Node>, where_is: impl Fn(IpAddr) -> Located) -> Vec<Node> {
+/// Gives nodes without a configured place the one of their first address that a database knows; says so of new ones.
+pub(super) fn locate(
+    mut nodes: Vec<Node>,
+    where_is: impl Fn(IpAddr) -> Located,
+    is_new: impl Fn(&str) -> bool,
+) -> Vec<Node> {
     for node in nodes.iter_mut().filter(|node| node.location.is_none()) {
         let located = node.addresses().map(&where_is).find(|located| {
             // The default location is where unknown *clients* are taken to be.
@@ -36,9 +40,12 @@ pub(super) fn locate(mut nodes: Vec<Node>, where_is: impl Fn(IpAddr) -> Located)
         });
         match located {
             Some(Located { location: Some(location), .. }) => {
-                tracing::info!(node = %node.id, %location, "node located by its own address");
+                if is_new(&node.id) {
+                    tracing::info!(node = %node.id, %location, "node located by its own address");
+                }
                 node.location = Some(location);
             }
+            _ if !is_new(&node.id) => {}
             _ => {
                 tracing::warn!(node = %node.id, "node has no location: it counts as farthest from everybody");
             }

@@ -9,7 +9,6 @@
 //! *Limits*: one reload at a time. A question that is under way while the swaps are made may be located by the new
 //! databases and decided on the old fleet; that lasts for microseconds.
 
-use std::collections::HashSet;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -25,9 +24,8 @@ use crate::dns;
 use crate::http::Front;
 use crate::http::reload::{Mistake, NotReloaded, Reloaded};
 use crate::http::tls::Tls;
-use crate::scrape::Scraper;
+use crate::state::State;
 use crate::state::timeline::What;
-use crate::state::{Live, State};
 use crate::telemetry::Telemetry;
 
 /// What is left to do when everything has been prepared.
@@ -63,15 +61,6 @@ struct Fixed {
     dns: Option<(SocketAddr, Option<SocketAddr>)>,
 }
 
-/// Where clients are, who there is, and who is scraped how: these have to agree, so they are one part.
-struct Fleet {
-    locator: Arc<crate::geo::Locator>,
-    state: Arc<State>,
-    scraper: Arc<Scraper>,
-    lists: Arc<Scraper>,
-    telemetry: Arc<Telemetry>,
-}
-
 /// The certificate in service; `tls` is `None` where the service was started without.
 struct Shown {
     tls: Option<Tls>,
@@ -104,13 +93,7 @@ impl Reloader {
         front: &Arc<Front>,
         (tls, dns): (Option<&Tls>, Option<&Arc<dns::Front>>),
     ) -> io::Result<Self> {
-        let fleet = Fleet {
-            locator: Arc::clone(&core.locator),
-            state: Arc::clone(&core.state),
-            scraper: Arc::clone(&core.scraper),
-            lists: Arc::clone(&core.lists),
-            telemetry: Arc::clone(&core.telemetry),
-        };
+        let fleet = Arc::clone(&core.fleet);
         let trust = Trust { resolver: Arc::clone(&core.resolver), front: Arc::clone(front) };
         let names = Names { front: dns.cloned() };
         let telemetry = Arc::clone(&core.telemetry);
@@ -248,32 +231,6 @@ impl From<&ConfigErrors> for NotReloaded {
             message: error.message.clone(),
         });
         Self { summary: errors.summary(), mistakes: mistakes.collect() }
-    }
-}
-
-// === impl Fleet ===
-
-impl Reloadable for Fleet {
-    fn prepare(&self, next: &Config) -> anyhow::Result<Swap> {
-        let places = self.locator.prepare(&next.geoip, &plan::pop_locations(&next.nodes))?;
-        let nodes = plan::locate(next.nodes.clone(), |ip| places.locate(ip));
-        let fleet = plan::fleet(nodes.clone(), next)?;
-        let live = Live::new(fleet, plan::plan(next), self.state.clock().now());
-        let domains: Vec<Box<str>> = next.domains.iter().map(|domain| domain.name.clone()).collect();
-        let how = plan::how(next)?;
-        let (pages, list_how) = plan::lists(&nodes, next, &how);
-        let (locator, state) = (Arc::clone(&self.locator), Arc::clone(&self.state));
-        let (scraper, telemetry) = (Arc::clone(&self.scraper), Arc::clone(&self.telemetry));
-        let lists = Arc::clone(&self.lists);
-        Ok(Box::new(move || {
-            telemetry.answers.set_domains(domains.iter().map(|domain| &**domain));
-            locator.adopt(places);
-            state.replace(live);
-            scraper.retarget(&nodes, how);
-            lists.retarget(&pages, list_how);
-            let ids: HashSet<&str> = nodes.iter().map(|node| &*node.id).collect();
-            telemetry.keep_nodes(|id| ids.contains(id));
-        }))
     }
 }
 

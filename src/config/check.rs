@@ -16,6 +16,7 @@ mod scheduler;
 mod scrape;
 mod server;
 mod streams;
+mod template;
 mod thresholds;
 mod tls;
 
@@ -73,7 +74,7 @@ pub(super) fn config(table: &DeTable<'_>, folder: &Path, report: &Report) -> Con
         scheduler: file.table("scheduler", |section| scheduler::read(section, folder)),
         pops: file.tables("pops", pops::read).unwrap_or_default(),
         pools: at_least_one(file, "pools", pools::read),
-        nodes: at_least_one(file, "nodes", nodes::read),
+        nodes: nodes(file),
         domains: at_least_one(file, "domains", |section| domains::read(section, folder)),
         dns: file.table_if_any("dns", dns::read).map(Spanned::into_inner),
         streams: file.table_if_any("streams", streams::read).map(Spanned::into_inner),
@@ -81,6 +82,14 @@ pub(super) fn config(table: &DeTable<'_>, folder: &Path, report: &Report) -> Con
     });
     links::check(&draft, report);
     draft.into_config()
+}
+
+/// At least one, unless they may come by themselves.
+fn nodes<'a>(file: &mut Section<'a>) -> Vec<NodeDraft<'a>> {
+    if file.some_table_has("callers", "register") {
+        return file.tables("nodes", nodes::read).unwrap_or_default();
+    }
+    at_least_one(file, "nodes", nodes::read)
 }
 
 fn at_least_one<'a, T>(
@@ -131,23 +140,35 @@ impl Draft<'_> {
             let thresholds = pool.layer.over(self.layer.over(start));
             limits.insert(name.clone(), (pool.profile, pool.layer));
             let upstream = pool.upstream.map(|upstream| upstream.into_inner().into());
-            pools.push(Pool { name, on_overload: pool.on_overload, upstream, thresholds });
+            let relief = pool.relief;
+            pools.push(Pool { name, on_overload: pool.on_overload, upstream, thresholds, relief });
         }
+        let limits_of = |pool: Option<&str>, role: Role, own: Layer| {
+            let (profile, pool) = pool.and_then(|pool| limits.get(pool)).copied().unwrap_or_default();
+            let below = self.layer.over(start_of_limits(profile, role));
+            own.over(pool.over(below))
+        };
         let nodes = self.nodes.into_iter().filter_map(|node| {
-            let pool = node.pool.as_ref().and_then(|pool| limits.get(*pool.get_ref()));
-            let (profile, pool) = pool.copied().unwrap_or_default();
-            let below = self.layer.over(start_of_limits(profile, node.role));
-            let thresholds = node.layer.over(pool.over(below));
+            let pool = node.pool.as_ref().map(|pool| *pool.get_ref());
+            let thresholds = limits_of(pool, node.role, node.layer);
             node.into_node(thresholds)
         });
         let mut nodes: Vec<Node> = nodes.collect();
+        let place_of = |name: &str| {
+            let is_it = |pop: &&PopDraft<'_>| pop.name.as_ref().is_some_and(|its| *its.get_ref() == name);
+            self.pops.iter().find(is_it).and_then(|pop| pop.location)
+        };
         for node in nodes.iter_mut().filter(|node| node.location.is_none()) {
-            let pop = self
-                .pops
-                .iter()
-                .find(|pop| pop.name.as_ref().is_some_and(|name| **name.get_ref() == *node.pop));
-            node.location = pop.and_then(|pop| pop.location);
+            node.location = place_of(&node.pop);
         }
+        let callers = self.callers.into_iter().filter_map(|caller| {
+            let mut caller = caller.into_caller(|pool, role, own| limits_of(Some(pool), role, own))?;
+            if let Some(template) = &mut caller.register {
+                template.stand_at(place_of);
+            }
+            Some(caller)
+        });
+        let callers = callers.collect();
         let limit = self.layer.over(Thresholds::default()).bandwidth;
         Config {
             geoip: Geoip { isps: isp::names(&nodes), ..self.geoip.geoip },
@@ -162,7 +183,7 @@ impl Draft<'_> {
             domains: self.domains.into_iter().filter_map(DomainDraft::into_domain).collect(),
             dns: self.dns.and_then(DnsDraft::into_dns),
             streams: self.streams,
-            callers: self.callers.into_iter().filter_map(CallerDraft::into_caller).collect(),
+            callers,
         }
     }
 }

@@ -158,6 +158,13 @@ impl<'a> Section<'a> {
         self.table.is_some_and(|table| table.get(key).is_some())
     }
 
+    /// Whether one of the tables at `key` has `inner`, readable or not.
+    pub(super) fn some_table_has(&self, key: &str, inner: &str) -> bool {
+        let tables = self.table.and_then(|table| table.get(key)?.get_ref().as_array());
+        let mut tables = tables.into_iter().flat_map(|tables| tables.iter());
+        tables.any(|table| table.get_ref().as_table().is_some_and(|table| table.get(inner).is_some()))
+    }
+
     /// Says that `key` has to be there, and not as an empty array.
     pub(super) fn demand(&mut self, key: &'static str) {
         match self.table.and_then(|table| table.get(key)) {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
+use super::Template;
+
 /// `[streams]`: the surfaces that media servers call. Without it none of them exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Streams {
@@ -31,12 +33,14 @@ pub enum Verdict {
 }
 
 /// One of `[[callers]]`: whoever shows this token speaks for the nodes of one pool.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Caller {
     /// A file with the token, which stands in a path: 16 to 256 of `A-Z a-z 0-9 . _ ~ -`.
     pub token_file: PathBuf,
     /// The pool.
     pub pool: Box<str>,
+    /// What a node of the pool is like that comes by itself, by its heartbeats; `None` (default): none may.
+    pub register: Option<Template>,
 }
 
 // === impl Streams ===

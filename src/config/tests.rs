@@ -80,6 +80,7 @@ fn shortest_file_has_the_documented_defaults() {
         on_overload: OnOverload::Serve,
         upstream: None,
         thresholds: Thresholds::default(),
+        relief: None,
     };
     assert_eq!(config.pools, [pool]);
     assert_eq!(config.domains[0].policy, PolicyKind::default());

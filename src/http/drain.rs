@@ -22,6 +22,7 @@ use super::dashboard::encoded;
 use super::nodes::{node_id, unknown_node};
 use super::problem::{InvalidParam, Problem, Slug};
 use super::query::Params;
+use crate::resolver::NodeView;
 
 /// Longest body, bytes: a reason in which every character is escaped, and room.
 const LONGEST_BODY: usize = 8 * 1024;
@@ -29,6 +30,8 @@ const LONGEST_BODY: usize = 8 * 1024;
 const LONGEST_REASON: usize = 200;
 /// Longest drain with an end, s: 30 days.
 const LONGEST_TTL_S: u32 = 2_592_000;
+/// Most clients that are sent away in a minute.
+const HIGHEST_RATE: u32 = 6_000;
 /// Of a member that is not known, so many characters are repeated to the caller.
 const LONGEST_ECHO: usize = 40;
 
@@ -37,6 +40,7 @@ const LONGEST_ECHO: usize = 40;
 struct Order {
     reason: Option<String>,
     ttl_s: Option<u32>,
+    evict_per_minute: Option<u32>,
 }
 
 /// Takes a node out.
@@ -49,12 +53,11 @@ pub(super) async fn drain(
     let id = node_id(id)?;
     if is_own_form(request.headers()) {
         let order = Order::of_form(&form(request).await?)?;
-        front.resolver.drain(&id, order.reason.as_deref(), order.ttl_s).ok_or_else(unknown_node)?;
+        order.give(&front, &id)?;
         return Ok(to_page(&id));
     }
     let order = Order::read(body(request).await?)?;
-    let node = front.resolver.drain(&id, order.reason.as_deref(), order.ttl_s);
-    Ok(fresh(node.ok_or_else(unknown_node)?))
+    Ok(fresh(order.give(&front, &id)?))
 }
 
 /// Puts a node back.
@@ -184,38 +187,48 @@ impl Order {
         let mut faults = Vec::new();
         let mut take = |name: &'static str| members.remove(name).filter(|value| !value.is_null());
         let reason = take("reason").and_then(|value| reason(&value, &mut faults));
-        let ttl_s = take("ttl_s").and_then(|value| {
-            // 600.0 is a whole number, too (JSON Schema 2020-12 §4.2.3).
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and in range")]
-            let whole =
-                |ttl_s: f64| (ttl_s.fract() == 0.0 && (0.0..1e9).contains(&ttl_s)).then_some(ttl_s as u32);
-            let ttl_s = value.as_f64().and_then(whole);
-            let ttl_s = ttl_s.filter(|ttl_s| (1..=LONGEST_TTL_S).contains(ttl_s));
-            if ttl_s.is_none() {
-                let must = format!("must be a whole number, 1 to {LONGEST_TTL_S}");
-                faults.push(InvalidParam::new("ttl_s", must));
-            }
-            ttl_s
-        });
-        unknown_members(&members, &mut faults, "there are reason and ttl_s");
+        let ttl_s = take("ttl_s").and_then(|value| whole("ttl_s", LONGEST_TTL_S, &value, &mut faults));
+        let rate = take("evict_per_minute");
+        let rate = rate.and_then(|value| whole("evict_per_minute", HIGHEST_RATE, &value, &mut faults));
+        unknown_members(&members, &mut faults, "there are reason, ttl_s and evict_per_minute");
         verdict(faults)?;
-        Ok(Self { reason, ttl_s })
+        Ok(Self { reason, ttl_s, evict_per_minute: rate })
+    }
+
+    fn give(&self, front: &Front, id: &str) -> Result<NodeView, Problem> {
+        let resolver = &front.resolver;
+        let node = resolver.drain_and_evict(id, self.reason.as_deref(), self.ttl_s, self.evict_per_minute);
+        node.ok_or_else(unknown_node)
     }
 
     /// The same from a form, in which an empty field is absent.
     fn of_form(fields: &str) -> Result<Self, Problem> {
-        let mut fields = Params::scan(Some(fields), &["reason", "ttl_s"]);
+        let mut fields = Params::scan(Some(fields), &["reason", "ttl_s", "evict_per_minute"]);
         let mut members = Map::new();
         if let Some(reason) = fields.take("reason").filter(|reason| !reason.is_empty()) {
             members.insert("reason".to_owned(), reason.into_owned().into());
         }
-        if let Some(ttl_s) = fields.take("ttl_s").filter(|ttl_s| !ttl_s.is_empty()) {
-            let ttl_s = ttl_s.parse::<u64>().map_or_else(|_| ttl_s.into_owned().into(), Value::from);
-            members.insert("ttl_s".to_owned(), ttl_s);
+        for name in ["ttl_s", "evict_per_minute"] {
+            if let Some(number) = fields.take(name).filter(|number| !number.is_empty()) {
+                let number = number.parse::<u64>().map_or_else(|_| number.into_owned().into(), Value::from);
+                members.insert(name.to_owned(), number);
+            }
         }
         fields.verdict()?;
         Self::read(members)
     }
+}
+
+/// A whole number from 1. 600.0 is one, too (JSON Schema 2020-12 §4.2.3).
+fn whole(name: &'static str, most: u32, value: &Value, faults: &mut Vec<InvalidParam>) -> Option<u32> {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and in range")]
+    let whole =
+        |number: f64| (number.fract() == 0.0 && (0.0..1e9).contains(&number)).then_some(number as u32);
+    let number = value.as_f64().and_then(whole).filter(|number| (1..=most).contains(number));
+    if number.is_none() {
+        faults.push(InvalidParam::new(name, format!("must be a whole number, 1 to {most}")));
+    }
+    number
 }
 
 /// A reason that can be shown and logged on one line; an empty one is none.

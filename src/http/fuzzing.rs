@@ -14,6 +14,7 @@ use super::resolve::Asked;
 use super::rtt::Report;
 use super::sign::{Signer, SigningKey};
 use super::srs::call::{Call, Dialect, Hook};
+use super::srs::heartbeat;
 use crate::config::Config;
 use crate::resolver::MOST_TIMES;
 
@@ -136,6 +137,20 @@ pub fn rtt_body(bytes: &[u8]) {
     assert!(report.token.len() <= bytes.len());
     assert!(report.times.len() <= MOST_TIMES);
     assert!(report.times.iter().all(|(ip, ms)| *ip == ip.to_canonical() && (0.1..=2_000.0).contains(ms)));
+}
+
+/// The body of a heartbeat: ports, names and numbers within their bounds.
+pub fn heartbeat_body(bytes: &[u8]) {
+    let Ok(beat) = heartbeat::read(bytes) else { return };
+    assert!(beat.device.len() <= 256 && !beat.device.chars().any(char::is_control));
+    assert!(beat.identity.server.len() <= 64);
+    let ports = beat.ports;
+    let ports = [ports.rtmp, ports.http, ports.api, ports.srt, ports.rtc];
+    assert!(ports.into_iter().flatten().all(|port| port != 0) && beat.ports.https.is_none());
+    let Some(told) = beat.told else { return };
+    assert!(told.clock_s.is_none_or(|clock| clock > 0.0) && told.grain_s > 0.0);
+    assert!(told.processes.len() <= 1 && told.media.is_some() && told.streams.is_empty());
+    assert!(told.host.is_some_and(|host| host.cpus <= 65_536));
 }
 
 /// The body of a hook, in both dialects and for every hook: a call names a stream where there is one, within its bounds.

@@ -8,7 +8,9 @@ mod answer;
 pub(super) mod call;
 pub mod caller;
 pub(super) mod clusters;
+pub(super) mod heartbeat;
 pub(super) mod hooks;
+pub(super) mod servers;
 
 #[cfg(test)]
 mod tests;

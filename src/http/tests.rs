@@ -6,6 +6,7 @@ mod pages;
 mod play;
 mod rtt;
 mod schema;
+mod servers;
 mod source;
 
 use std::convert::Infallible;

@@ -66,8 +66,20 @@ pub struct TakerView {
 impl Resolver {
     /// Sends no new viewers to a node, for `ttl_s` or until it is undrained, and shows it. `None`: no such node.
     pub fn drain(&self, id: &str, reason: Option<&str>, ttl_s: Option<u32>) -> Option<NodeView> {
+        self.drain_and_evict(id, reason, ttl_s, None)
+    }
+
+    /// The same, and sends so many a minute of its clients away.
+    pub fn drain_and_evict(
+        &self,
+        id: &str,
+        reason: Option<&str>,
+        ttl_s: Option<u32>,
+        evict_per_minute: Option<u32>,
+    ) -> Option<NodeView> {
         let ttl_ms = ttl_s.map(|seconds| u64::from(seconds) * 1_000);
-        if self.state.drain(id, reason.map(Into::into), ttl_ms) { self.node(id) } else { None }
+        let is_node = self.state.drain(id, reason.map(Into::into), ttl_ms, evict_per_minute);
+        if is_node { self.node(id) } else { None }
     }
 
     /// Puts a node back and shows it. `None`: no such node.

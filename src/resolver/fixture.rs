@@ -236,6 +236,7 @@ fn host(round: u32) -> Reading {
     let time_s = 10.0 * f64::from(round);
     let host = HostReading {
         cpus: 16,
+        busy: None,
         idle_s: 1e6 + time_s * 12.6,
         iowait_s: time_s * 0.1,
         steal_s: time_s * 0.2,

@@ -8,6 +8,7 @@ use crate::schedule::Moment;
 use crate::schedule::health::Drain;
 use crate::schedule::load::Resource;
 use crate::schedule::node::NodeIndex;
+use crate::schedule::watch::pulse::PulseReport;
 use crate::schedule::watch::{NodeReport, TargetReport};
 use crate::state::Live;
 
@@ -37,6 +38,8 @@ pub struct NodeView {
     pub state_for_s: f64,
     /// The operator's order behind the state `draining`.
     pub drain: Option<DrainView>,
+    /// What its media servers send by themselves; absent: nothing.
+    pub heartbeat: Option<HeartbeatView>,
     /// What an operator should know, in words.
     pub reasons: Vec<String>,
     /// Pressure of the tightest resource, bookings included; 1.0 = overloaded. Absent: nothing is measured.
@@ -101,6 +104,21 @@ pub struct DrainView {
     pub until: Option<String>,
     /// The same from now on, s.
     pub left_s: Option<f64>,
+    /// Of its clients so many a minute are sent away; absent: none.
+    pub evict_per_minute: Option<u32>,
+}
+
+/// Heartbeats of a node's media servers.
+#[derive(Clone, Debug, Serialize)]
+pub struct HeartbeatView {
+    /// The servers that send them, by the ids that they keep over restarts.
+    pub servers: Vec<String>,
+    /// The last one came so long ago, s.
+    pub age_s: f64,
+    /// They come so often, s, as far as has been seen.
+    pub interval_s: f64,
+    /// More of them are missing than may be.
+    pub missing: bool,
 }
 
 /// One resource of a node.
@@ -158,6 +176,7 @@ impl NodeView {
             state: report.state.as_str(),
             state_for_s: now.since_s(report.since),
             drain: report.drain.as_ref().map(|order| DrainView::of(order, now, clock)),
+            heartbeat: report.pulse.as_ref().map(|pulse| HeartbeatView::of(pulse, now)),
             reasons: report.reasons.clone(),
             pressure: report.evidence.map(|_| round(f64::from(live.ledger.pressure(index, 0.0)))),
             tightest: tightest(live, index, &report),
@@ -246,6 +265,21 @@ impl DrainView {
             for_s: now.since_s(order.since),
             until: order.until.and_then(|until| timestamp(clock.unix_ms_of(until))),
             left_s: order.until.map(|until| until.since_s(now)),
+            evict_per_minute: order.evict_per_minute,
+        }
+    }
+}
+
+// === impl HeartbeatView ===
+
+impl HeartbeatView {
+    #[expect(clippy::cast_precision_loss, reason = "at most ten minutes")]
+    fn of(pulse: &PulseReport, now: Moment) -> Self {
+        Self {
+            servers: pulse.sources.iter().map(ToString::to_string).collect(),
+            age_s: now.since_s(pulse.last),
+            interval_s: pulse.interval_ms as f64 / 1000.0,
+            missing: pulse.is_missing,
         }
     }
 }

@@ -75,6 +75,8 @@ pub struct Node {
     pub interfaces: Vec<Box<str>>,
     /// Exporter pages, in the order of the configuration.
     pub exporters: Vec<Box<str>>,
+    /// Heartbeats in a row that may be missing before it counts as down; `None`: none are expected of it.
+    pub missed: Option<u32>,
 }
 
 // === impl Role ===

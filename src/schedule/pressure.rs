@@ -204,6 +204,7 @@ mod tests {
             processes: Vec::new(),
             interfaces: Vec::new(),
             exporters: Vec::new(),
+            missed: None,
         }
     }
 

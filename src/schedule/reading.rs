@@ -24,7 +24,10 @@ pub struct Timing {
 pub struct Reading {
     /// The exporter's own clock, seconds (`node_time_seconds`). Only its differences are used, so skew cancels.
     pub clock_s: Option<f64>,
-    /// The machine, from `node_exporter`.
+    /// How long that clock, and the counters beside it, may stand still though all is well, s: a server that tells
+    /// what it last looked at, and looks only every so often. 0: the page is made when it is asked for.
+    pub grain_s: f64,
+    /// The machine, from `node_exporter`, or from a media server that tells about it.
     pub host: Option<HostReading>,
     /// Media processes, from a process exporter, a client library or a media server about itself.
     pub processes: Vec<ProcessReading>,
@@ -64,6 +67,8 @@ pub struct StreamReading {
 pub struct HostReading {
     /// Logical CPUs on the page.
     pub cpus: u32,
+    /// Share of all CPUs in use now, 0…1: a gauge, where the page has that instead of the counters below.
+    pub busy: Option<f64>,
     /// Σ over CPUs of seconds in mode `idle`.
     pub idle_s: f64,
     /// Σ over CPUs of seconds in mode `iowait`: waiting for a disk is not use.

@@ -5,6 +5,7 @@
 //! the egress closes a window, because that is the window the bookings appear in.
 
 mod basis;
+pub mod pulse;
 mod round;
 mod streams;
 mod target;
@@ -25,6 +26,7 @@ use super::traffic::Traffic;
 use super::window::Finding;
 
 use self::basis::Basis;
+use self::pulse::{PulseReport, Pulses};
 use self::round::Round;
 use self::streams::Expected;
 use self::target::{Rank, Target};
@@ -83,8 +85,12 @@ pub struct NodeReport {
     pub capped_mbps: Option<f64>,
     /// What one viewer has been seen to need, Mbit/s.
     pub mbps_per_client: Option<f64>,
-    /// Each target, in the order of the configuration.
+    /// Each target, in the order of the configuration; of a node without exporters, each server that sends heartbeats.
     pub targets: Vec<TargetReport>,
+    /// Its heartbeats; `None`: none has come.
+    pub pulse: Option<PulseReport>,
+    /// New evidence comes so often, ms; 0: nothing has been judged yet.
+    pub interval_ms: u64,
 }
 
 /// What is known of one target.
@@ -107,7 +113,10 @@ pub struct TargetReport {
 /// One node's memory.
 #[derive(Clone, Debug, Default)]
 pub struct Watch {
+    /// Its exporters. Has it none, then what its heartbeats tell, in the order of `pulses`.
     targets: Vec<Target>,
+    is_fed_by_pulses: bool,
+    pulses: Pulses,
     carry: Carry,
     carried: Carried,
     system_cost: UnitCost,
@@ -154,8 +163,31 @@ impl Watch {
                 ..Target::default()
             })
             .collect();
-        let state = if node.exporters.is_empty() { NodeState::Unmeasured } else { NodeState::Starting };
-        Self { targets, state, found: state, since: now, begun: now, ..Self::default() }
+        let is_fed_by_pulses = node.exporters.is_empty();
+        let state = if is_fed_by_pulses { NodeState::Unmeasured } else { NodeState::Starting };
+        Self { targets, is_fed_by_pulses, state, found: state, since: now, begun: now, ..Self::default() }
+    }
+
+    /// Begins to watch a node anew, whose exporters are others now: what holds regardless of them goes on.
+    pub fn go_on_from(&mut self, before: &Self) {
+        self.drain.clone_from(&before.drain);
+        self.pulses.clone_from(&before.pulses);
+        if self.is_fed_by_pulses {
+            self.targets = self.pulses.sources().map(Target::of_heartbeats).collect();
+        }
+    }
+
+    /// A media server of the node has sent a heartbeat. What it tells is taken in where no exporter is configured;
+    /// beside those it would be counted twice.
+    pub fn beat(&mut self, source: &str, told: Option<Reading>, at: Moment, line: &Line) -> Option<Lesson> {
+        let place = self.pulses.beat(source, at)?;
+        if !self.is_fed_by_pulses {
+            return None;
+        }
+        if place == self.targets.len() {
+            self.targets.push(Target::of_heartbeats(source));
+        }
+        self.observe(place, Ok(told.unwrap_or_default()), Timing { sent: at, received: at }, line)
     }
 
     /// The state as last judged.
@@ -313,6 +345,14 @@ impl Watch {
         learnt: &Learnt,
         now: Moment,
     ) -> NodeReport {
+        let missed = node.missed.unwrap_or(pulse::MISSED);
+        while let Some(place) = self.pulses.forget_one(missed, now) {
+            if self.is_fed_by_pulses {
+                self.targets.remove(place);
+            }
+        }
+        let settings = self.paced(settings);
+        let pulse = self.pulses.report(missed, now);
         let load = self.merged();
         let capacity = Capacity::of(node, &load, settings.assumed_mbps);
         let pressure = Pressure::of(&load, capacity, node);
@@ -323,7 +363,7 @@ impl Watch {
         }
         self.prove(capacity, settings, now);
         let overloaded = self.flag.observe(pressure.tightest().map_or(0.0, |(_, x)| x));
-        let found = self.found_state(evidence, settings, overloaded, now);
+        let found = self.found_state(evidence, settings, (overloaded, pulse.as_ref()), now, node);
         if self.found == NodeState::Down && found != NodeState::Down {
             self.joined = Some(now);
         }
@@ -355,7 +395,9 @@ impl Watch {
             state,
             since: self.since,
             drain: self.drain.clone(),
-            reasons: self.reasons(node, &load, capacity, &pressure, evidence, now),
+            reasons: self.reasons(node, &load, capacity, &pressure, (evidence, pulse.as_ref()), now),
+            pulse,
+            interval_ms: settings.interval_ms,
             load,
             capacity: Some(capacity),
             pressure,
@@ -374,7 +416,13 @@ impl Watch {
     /// scrapes.
     #[must_use]
     pub fn line(&self, node: &Node, settings: WatchSettings, learnt: &Learnt, now: Moment) -> LineUpdate {
-        self.basis.line(node, settings, learnt.kappa.value(), now)
+        self.basis.line(node, self.paced(settings), learnt.kappa.value(), now)
+    }
+
+    /// The settings in the rhythm in which this node's evidence comes.
+    fn paced(&self, settings: WatchSettings) -> WatchSettings {
+        let pulses_ms = if self.is_fed_by_pulses { self.pulses.interval_ms() } else { 0 };
+        WatchSettings { interval_ms: settings.interval_ms.max(pulses_ms), ..settings }
     }
 
     /// Whether nobody answers at this node.
@@ -415,14 +463,22 @@ impl Watch {
         &self,
         evidence: Option<Moment>,
         settings: WatchSettings,
-        overloaded: bool,
+        (overloaded, pulse): (bool, Option<&PulseReport>),
         now: Moment,
+        node: &Node,
     ) -> NodeState {
-        if self.targets.is_empty() {
-            return NodeState::Unmeasured;
-        }
-        if self.is_silent() {
+        let is_missing = pulse.is_some_and(|pulse| pulse.is_missing);
+        // Where exporters are asked, they are the evidence, unless the node is there by its heartbeats alone.
+        if is_missing && (self.is_fed_by_pulses || node.missed.is_some()) {
             return NodeState::Down;
+        }
+        if self.is_fed_by_pulses {
+            if self.targets.iter().all(|target| target.rank.is_none()) {
+                return NodeState::Unmeasured;
+            }
+        } else if self.is_silent() {
+            // It has closed its doors and still speaks: it waits for its viewers to finish.
+            return if pulse.is_some() && !is_missing { NodeState::Draining } else { NodeState::Down };
         }
         // Pages that never come right are evidence of nothing, and no newer than the start.
         match evidence.unwrap_or(self.begun) {
@@ -459,10 +515,14 @@ impl Watch {
         load: &Load,
         capacity: Capacity,
         pressure: &Pressure,
-        evidence: Option<Moment>,
+        (evidence, pulse): (Option<Moment>, Option<&PulseReport>),
         now: Moment,
     ) -> Vec<String> {
         let mut reasons: Vec<String> = self.drain.iter().map(Drain::in_words).collect();
+        if self.found == NodeState::Draining {
+            reasons.push(pulse::LEAVING.to_owned());
+        }
+        reasons.extend(pulse.filter(|pulse| pulse.is_missing).map(|pulse| pulse.in_words(now)));
         if self.flag.is_on() {
             for resource in Resource::ALL {
                 if pressure.by[resource.index()].is_some_and(|x| x >= health::OVERLOADED_OFF) {

@@ -123,7 +123,14 @@ impl Windows {
                 self.last = Some((reading, timing));
             }
             // Keep the older reading as the start, so that a quick second look does not shorten the window.
-            None => self.last = Some((before, before_timing)),
+            None => {
+                if reading.grain_s > 0.0 && window.findings.is_empty() {
+                    // Its counters were not looked at since; that it came, and its gauges, are news all the same.
+                    gauges(&reading, &mut self.load, &mut window.findings);
+                    self.load.oldest = timing.received;
+                }
+                self.last = Some((before, before_timing));
+            }
         }
         window.load = self.load.clone();
         window
@@ -166,12 +173,16 @@ fn length(
         return (ours_s >= SHORTEST_WINDOW_S).then_some(ours_s);
     };
     let exporter_s = now_s - then_s;
+    if exporter_s == 0.0 && ours_s <= now.grain_s * 2.0 {
+        return None;
+    }
     if exporter_s == 0.0 && ours_s >= SHORTEST_WINDOW_S {
         window.findings.push(Finding::Frozen);
         return None;
     }
     // A page may be up to the deadline old on either side; beyond that it is the clock that moved.
-    if !exporter_s.is_finite() || (exporter_s - ours_s).abs() > f64::max(3.0, ours_s * 0.5) {
+    let lateness_s = f64::max(3.0, ours_s * 0.5) + now.grain_s;
+    if !exporter_s.is_finite() || (exporter_s - ours_s).abs() > lateness_s {
         window.findings.push(Finding::ClockStep { exporter_s, ours_s });
         window.coarse = true;
         return (ours_s >= SHORTEST_WINDOW_S).then_some(ours_s);
@@ -193,7 +204,8 @@ fn rates(before: &Reading, now: &Reading, seconds: f64, load: &mut Load, window:
     if let (Some(then), Some(media)) = (&before.media, &now.media)
         && then.identity == media.identity
     {
-        media_rates(then, media, now.host.is_none(), seconds, load, window);
+        let shows_nic = now.host.as_ref().is_some_and(|host| host.transmit_bytes.is_some());
+        media_rates(then, media, !shows_nic, seconds, load, window);
     }
 }
 
@@ -204,7 +216,7 @@ fn host_rates(
     load: &mut Load,
     findings: &mut Vec<Finding>,
 ) {
-    if then.cpus == now.cpus && now.cpus > 0 {
+    if now.busy.is_none() && then.cpus == now.cpus && now.cpus > 0 {
         let capacity_s = seconds * f64::from(now.cpus);
         let idle_s = now.idle_s - then.idle_s + now.iowait_s - then.iowait_s;
         let is_count = |idle_s: f64| idle_s.is_finite() && idle_s < ABSURD_COUNT;
@@ -334,6 +346,7 @@ fn gauges(reading: &Reading, load: &mut Load, findings: &mut Vec<Finding>) {
         if host.cpus > 0 {
             load.cpus = Some(host.cpus);
         }
+        keep(&mut load.system_cpu, possible("system CPU", host.busy, findings).map(|busy| busy.min(1.0)));
         keep(
             &mut load.link_mbps,
             host.link_bytes_per_s.filter(|speed| *speed > 0.0).map(|b| b * MBIT_PER_BYTE),

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
-use reqwest::{Response, StatusCode, Url};
+use reqwest::{Method, Response, StatusCode, Url};
 
 use super::access::NotAllowed;
 use super::credentials::Credentials;
@@ -66,6 +66,11 @@ impl Client {
 
     /// The body behind a URL. The caller sets the deadline.
     pub(super) async fn get(&self, url: Url) -> Result<Vec<u8>, ProbeFailure> {
+        self.ask(Method::GET, url).await
+    }
+
+    /// The same by another method.
+    pub(super) async fn ask(&self, method: Method, url: Url) -> Result<Vec<u8>, ProbeFailure> {
         self.how.access.check(&url).map_err(|NotAllowed(ip)| ProbeFailure::NotAllowed(ip))?;
         let shown = self.how.access.credentials().iter().zip(&self.identified);
         let shown = shown.into_iter().find(|(credentials, _)| credentials.are_for(&url));
@@ -78,7 +83,7 @@ impl Client {
         };
         let client = built.as_ref().map_err(|error| ProbeFailure::Http(format!("our side: {error}")))?;
         let is_withheld = shown.is_none() && self.withholds(&url);
-        let mut request = client.get(url);
+        let mut request = client.request(method, url);
         if let Some((credentials, _)) = shown {
             request = credentials.show(request);
         }

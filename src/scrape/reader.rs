@@ -66,6 +66,7 @@ pub fn read(page: &[u8], focus: &Focus) -> Result<Page, ProbeFailure> {
     let samples = Samples(&samples);
     let mut reading = Reading {
         clock_s: samples.gauge("node_time_seconds")?,
+        grain_s: 0.0,
         host: node_exporter::read(samples, focus)?,
         processes: process_exporter::read(samples, focus)?,
         media: None,

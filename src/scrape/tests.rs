@@ -35,6 +35,7 @@ pub(super) fn node(id: &str, exporters: &[&str]) -> Node {
         processes: Vec::new(),
         interfaces: Vec::new(),
         exporters: exporters.iter().map(|url| Box::from(*url)).collect(),
+        missed: None,
     }
 }
 

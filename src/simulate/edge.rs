@@ -168,6 +168,7 @@ impl Edge {
         let sent_bytes = self.sent_mbit * BYTES_PER_MBIT;
         Reading {
             clock_s: Some(clock_s),
+            grain_s: 0.0,
             host: Some(HostReading {
                 cpus: self.cores() as u32,
                 idle_s: self.up_s * self.cores() - self.busy_s,

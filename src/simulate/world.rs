@@ -341,6 +341,7 @@ fn node(spec: &Spec, index: u32) -> Node {
         processes: Vec::new(),
         interfaces: Vec::new(),
         exporters: vec![format!("http://{}/metrics", spec.id).into()],
+        missed: None,
     }
 }
 

@@ -119,13 +119,22 @@ impl State {
         }
     }
 
-    /// Another fleet is in force.
+    /// Another configuration's fleet is in force.
     pub(super) fn tell_of_reload(&self, before: &Live, next: &Live) {
+        self.tell_of_change(before, next, |added, removed, nodes| What::Reloaded { added, removed, nodes });
+    }
+
+    /// A fleet with other registered nodes is in force.
+    pub(super) fn tell_of_registration(&self, before: &Live, next: &Live) {
+        self.tell_of_change(before, next, |added, removed, nodes| What::Registered { added, removed, nodes });
+    }
+
+    fn tell_of_change(&self, before: &Live, next: &Live, what: impl FnOnce(usize, usize, usize) -> What) {
         let ids = |live: &Live| live.fleet.nodes.iter().map(|node| node.id.clone()).collect::<HashSet<_>>();
         let (old, new) = (ids(before), ids(next));
         let unix_ms = self.clock.unix_ms();
         let removed = old.difference(&new).count();
-        let what = What::Reloaded { added: new.difference(&old).count(), removed, nodes: new.len() };
+        let what = what(new.difference(&old).count(), removed, new.len());
         for id in old.difference(&new).take(MANY) {
             self.chronicle.timeline.note(Some(id), What::Removed, unix_ms);
         }
@@ -201,7 +210,9 @@ fn overloaded(timeline: &Timeline, id: &str, report: &NodeReport, unix_ms: u64) 
 /// The first exporter that fails, and how.
 fn failing(report: &NodeReport) -> (Box<str>, &'static str) {
     let failing = report.targets.iter().find_map(|target| Some((target, target.failure.as_ref()?)));
-    failing.map_or_else(|| ("".into(), "frozen"), |(target, failure)| (target.url.clone(), failure.label()))
+    let is_missing = report.pulse.as_ref().is_some_and(|pulse| pulse.is_missing);
+    let nobody = || if is_missing { ("heartbeats".into(), "timeout") } else { ("".into(), "frozen") };
+    failing.map_or_else(nobody, |(target, failure)| (target.url.clone(), failure.label()))
 }
 
 // === impl Chronicle ===

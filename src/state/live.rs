@@ -146,6 +146,19 @@ impl Live {
         self.publish(node, cell, &mut watch, now);
     }
 
+    /// Takes in a heartbeat and judges the node anew.
+    pub(super) fn beat(&self, node: NodeIndex, source: &str, told: Option<Reading>, at: Moment, now: Moment) {
+        let cell = &self.cells[node.get()];
+        let mut watch = cell.lock();
+        watch.stalled(self.ledger.take_stalls(node));
+        if let Some(lesson) = watch.beat(source, told, at, self.ledger.line(node)) {
+            let mut learnt = self.learnt();
+            learnt.learn(&lesson);
+            self.ledger.set_kappa(single(learnt.kappa.value()));
+        }
+        self.publish(node, cell, &mut watch, now);
+    }
+
     /// Judges a node as of `now`.
     pub(super) fn judge(&self, node: NodeIndex, now: Moment) {
         let cell = &self.cells[node.get()];
@@ -232,8 +245,8 @@ impl Live {
             let cell = &self.cells[index.get()];
             if before.fleet.node(old).exporters == node.exporters {
                 *cell.lock() = before.cells[old.get()].lock().clone();
-            } else if let Some(order) = before.cells[old.get()].lock().drained() {
-                cell.lock().drain(order.clone());
+            } else {
+                cell.lock().go_on_from(&before.cells[old.get()].lock());
             }
             let update = before.ledger.update_in_force(old);
             self.ledger.line(index).set_since(before.ledger.line(old).since());

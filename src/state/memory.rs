@@ -53,6 +53,8 @@ struct Order {
     since_unix_ms: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     until_unix_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    evict_per_minute: Option<u32>,
 }
 
 /// Why a file of memory is of no use.
@@ -180,6 +182,7 @@ impl State {
             reason: drain.reason.clone(),
             since_unix_ms: self.clock.unix_ms_of(drain.since),
             until_unix_ms: drain.until.map(|until| self.clock.unix_ms_of(until)),
+            evict_per_minute: drain.evict_per_minute,
         }
     }
 
@@ -191,7 +194,7 @@ impl State {
             None => None,
         };
         let since = Moment(now.0.saturating_sub(unix_ms.saturating_sub(order.since_unix_ms)));
-        Some(Drain { reason: order.reason.clone(), since, until })
+        Some(Drain { reason: order.reason.clone(), since, until, evict_per_minute: order.evict_per_minute })
     }
 }
 

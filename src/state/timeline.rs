@@ -94,6 +94,15 @@ pub enum What {
         /// Nodes there are now.
         nodes: usize,
     },
+    /// Nodes came by their heartbeats, or were forgotten.
+    Registered {
+        /// Nodes that are new.
+        added: usize,
+        /// Nodes that are gone.
+        removed: usize,
+        /// Nodes there are now.
+        nodes: usize,
+    },
     /// A configuration was refused.
     ReloadRefused {
         /// In one line.
@@ -178,6 +187,7 @@ impl What {
             Self::Capped { .. } => "capped",
             Self::Degraded { .. } => "degraded",
             Self::Reloaded { .. } => "reloaded",
+            Self::Registered { .. } => "registered",
             Self::ReloadRefused { .. } => "reload_refused",
             Self::Removed => "removed",
             Self::StaleFleet { .. } => "stale_fleet",
@@ -201,6 +211,7 @@ impl What {
             | Self::Undrained
             | Self::DrainExpired
             | Self::Reloaded { .. }
+            | Self::Registered { .. }
             | Self::ReloadRefused { .. }
             | Self::Removed
             | Self::Started { .. } => Kind::Operator,

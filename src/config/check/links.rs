@@ -53,7 +53,9 @@ pub(super) fn check(draft: &Draft<'_>, report: &Report) {
     check_isps(draft, report);
     check_exporters(draft, report);
 
-    let pops = Names::new("PoP", draft.nodes.iter().map(|node| node.pop.or_else(|| known(&node.id))));
+    let of_nodes = draft.nodes.iter().map(|node| node.pop.or_else(|| known(&node.id)));
+    let registered = draft.callers.iter().filter_map(|caller| Some(Some(caller.register.as_ref()?.pop?)));
+    let pops = Names::new("PoP", of_nodes.chain(registered));
     for pop in &draft.geoip.pops {
         pops.look_up("pop", Some(pop), report);
     }
@@ -216,6 +218,8 @@ fn check_empty_pools(draft: &Draft<'_>, pools: &Names<'_>, report: &Report) {
             _ => return,
         };
     }
+    let registering = draft.callers.iter().filter(|caller| caller.register.is_some());
+    staffed.extend(registering.filter_map(|caller| known(&caller.pool)));
     if staffed.is_empty() {
         // Not one node: reported already.
         return;

@@ -24,6 +24,9 @@ const MOST_WEIGHT: f64 = 100.0;
 /// A price above this is a mistyped one.
 const PRICE: RangeInclusive<f64> = 0.0..=1_000.0;
 
+/// The words of `role`.
+pub(super) const ROLES: [Role; 4] = [Role::Edge, Role::Origin, Role::Rtc, Role::Turn];
+
 /// A node as read.
 #[derive(Debug)]
 pub(super) struct NodeDraft<'a> {
@@ -46,7 +49,6 @@ pub(super) struct NodeDraft<'a> {
 }
 
 pub(super) fn read<'a>(section: &mut Section<'a>) -> NodeDraft<'a> {
-    const ROLES: [Role; 4] = [Role::Edge, Role::Origin, Role::Rtc, Role::Turn];
     section.demand("id");
     NodeDraft {
         id: super::own_name(section, "id"),
@@ -136,6 +138,7 @@ impl NodeDraft<'_> {
             processes: self.processes,
             interfaces: self.interfaces,
             exporters: self.exporters.into_iter().map(|url| url.into_inner().into()).collect(),
+            missed: None,
         })
     }
 }

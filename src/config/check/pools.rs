@@ -3,9 +3,13 @@
 use toml::Spanned;
 
 use super::thresholds::{self, Layer};
-use crate::config::OnOverload;
 use crate::config::raw::Section;
-use crate::config::values::{string, word};
+use crate::config::values::{duration, integer, string, word};
+use crate::config::{OnOverload, Relief};
+
+/// How long a node is over its limits before viewers are sent away, ms, and how many a minute.
+const RELIEF_AFTER_MS: std::ops::RangeInclusive<u64> = 10_000..=3_600_000;
+const RELIEF_PER_MINUTE: std::ops::RangeInclusive<u32> = 1..=6_000;
 
 /// The words of `on_overload`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +36,7 @@ pub(super) struct PoolDraft<'a> {
     pub(super) upstream: Option<Spanned<&'a str>>,
     pub(super) profile: Option<Profile>,
     pub(super) layer: Layer,
+    pub(super) relief: Option<Relief>,
 }
 
 pub(super) fn read<'a>(section: &mut Section<'a>) -> PoolDraft<'a> {
@@ -62,7 +67,14 @@ pub(super) fn read<'a>(section: &mut Section<'a>) -> PoolDraft<'a> {
         upstream: section.get("upstream", string),
         profile: section.get("profile", word(&[Profile::Rtc], |_| "rtc")).map(Spanned::into_inner),
         layer: section.table("thresholds", thresholds::read),
+        relief: section.table_if_any("relief", read_relief).and_then(Spanned::into_inner),
     }
+}
+
+fn read_relief(section: &mut Section<'_>) -> Option<Relief> {
+    let after_ms = section.require("after", duration(RELIEF_AFTER_MS));
+    let per_minute = section.require("per_minute", integer(RELIEF_PER_MINUTE));
+    Some(Relief { after_ms: after_ms?.into_inner(), per_minute: per_minute?.into_inner() })
 }
 
 // === impl Way ===

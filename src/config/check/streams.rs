@@ -4,11 +4,15 @@ use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 
-use super::Draft;
+use super::template::{self, TemplateDraft};
+use super::thresholds::Layer;
+use super::{Draft, report_twins};
 use crate::config::raw::Section;
-use crate::config::report::{Report, Span};
+use crate::config::report::{Report, Span, quoted};
 use crate::config::values::{duration, integer, network, string, text, word};
 use crate::config::{Caller, Streams, Verdict};
+use crate::schedule::node::Role;
+use crate::schedule::thresholds::Thresholds;
 
 /// Shortest and longest time between two lists of an origin, ms: media servers answer from the thread that sends media.
 const POLL_INTERVAL_MS: std::ops::RangeInclusive<u64> = 1_000..=600_000;
@@ -22,6 +26,7 @@ const MOST_CALLERS: usize = 64;
 pub(super) struct CallerDraft<'a> {
     pub(super) pool: Option<Spanned<&'a str>>,
     token_file: Option<Spanned<PathBuf>>,
+    pub(super) register: Option<TemplateDraft<'a>>,
 }
 
 pub(super) fn read(section: &mut Section<'_>) -> Streams {
@@ -52,14 +57,20 @@ pub(super) fn read_caller<'a>(section: &mut Section<'a>, folder: &Path) -> Calle
     CallerDraft {
         token_file: token_file.map(|file| Spanned::new(file.span(), folder.join(file.into_inner()))),
         pool: section.require("pool", string),
+        register: section.table_if_any("register", template::read).map(Spanned::into_inner),
     }
 }
 
 /// What concerns all callers. Whether their pools exist is looked up with the others.
 pub(super) fn check(draft: &Draft<'_>, report: &Report) {
     let files = draft.callers.iter().filter_map(|caller| caller.token_file.as_ref());
-    super::report_twins(report, files.map(|file| (file.get_ref(), file.span())), |file| {
+    report_twins(report, files.map(|file| (file.get_ref(), file.span())), |file| {
         format!("token_file: {} speaks for a pool already", file.display())
+    });
+    let registering = draft.callers.iter().filter(|caller| caller.register.is_some());
+    let pools = registering.filter_map(|caller| caller.pool.as_ref());
+    report_twins(report, pools.map(|pool| (*pool.get_ref(), pool.span())), |pool| {
+        format!("pool: nodes of {} register by another caller already", quoted(pool))
     });
     let first: Option<Span> = draft.callers.first().and_then(CallerDraft::span);
     if let Some(span) = first.filter(|_| draft.streams.is_none()) {
@@ -79,9 +90,11 @@ impl CallerDraft<'_> {
         self.token_file.as_ref().map(Spanned::span).or_else(|| self.pool.as_ref().map(Spanned::span))
     }
 
-    /// The caller; `None` if it lacks what was reported.
-    pub(super) fn into_caller(self) -> Option<Caller> {
-        let (token_file, pool) = (self.token_file?.into_inner(), self.pool?.into_inner().into());
-        Some(Caller { token_file, pool })
+    /// The caller; `None` if it lacks what was reported. `limits` works out those of a node that registers.
+    pub(super) fn into_caller(self, limits: impl FnOnce(&str, Role, Layer) -> Thresholds) -> Option<Caller> {
+        let (token_file, pool) = (self.token_file?.into_inner(), self.pool?.into_inner());
+        let template =
+            |draft: TemplateDraft<'_>| draft.into_template(pool, |role, own| limits(pool, role, own));
+        Some(Caller { token_file, pool: pool.into(), register: self.register.map(template) })
     }
 }

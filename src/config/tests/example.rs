@@ -51,6 +51,7 @@ fn example_shows_every_key() {
         "[dns]",
         "[dns.zones.soa]",
         "[streams]",
+        "[callers.register]",
     ];
     let arrays = [
         "[[geoip.overrides]]",

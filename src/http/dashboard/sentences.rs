@@ -113,7 +113,7 @@ fn told(words: &Words, event: &Event, node: &str, now_unix_ms: u64) -> String {
             let answers = count(usize::try_from(*answers).unwrap_or(usize::MAX));
             say(&key, &[("domain", domain), ("answers", &answers)])
         }
-        What::Reloaded { added, removed, nodes } => {
+        What::Reloaded { added, removed, nodes } | What::Registered { added, removed, nodes } => {
             say(&key, &[("added", &count(*added)), ("removed", &count(*removed)), ("nodes", &count(*nodes))])
         }
         What::ReloadRefused { summary } => say(&key, &[("summary", summary)]),

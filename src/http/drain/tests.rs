@@ -13,7 +13,7 @@ fn refused(body: &str, name: &str, reason: &str) {
 #[track_caller]
 fn read(body: &str, reason: Option<&str>, ttl_s: Option<u32>) {
     let order = Order::read(serde_json::from_str(body).unwrap()).unwrap();
-    assert_eq!(order, Order { reason: reason.map(str::to_owned), ttl_s }, "{body}");
+    assert_eq!(order, Order { reason: reason.map(str::to_owned), ttl_s, evict_per_minute: None }, "{body}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ async fn a_drain_is_answered_with_the_node_and_an_undrain_ends_it() {
         let node = drained.json();
         assert_eq!((&node["id"], &node["state"]), (&"sh-1".into(), &"draining".into()));
         assert_eq!(node["reasons"][0], "drained by an operator: kernel update");
-        assert_eq!(keys(&node["drain"]), ["for_s", "left_s", "reason", "until"]);
+        assert_eq!(keys(&node["drain"]), ["evict_per_minute", "for_s", "left_s", "reason", "until"]);
         assert!(node["drain"]["left_s"].as_f64().unwrap() > 3_590.0);
     }
     let listed = by_router(&front, Side::Ops, PROXY, request("GET", "/nodes?state=draining")).await.json();

@@ -127,12 +127,17 @@ impl Cause {
                 Self::Stale { target, error }
             }
             NodeState::Down => {
-                let (target, error) = failing(report).unwrap_or_default();
+                let silent = || ("heartbeats".to_owned(), "timeout");
+                let (target, error) = failing(report).unwrap_or_else(silent);
                 let failed = report.targets.iter().map(|target| target.failed).max().unwrap_or_default();
                 Self::Down { target, error, failed }
             }
             NodeState::Draining => Self::Drain {
-                reason: report.drain.as_ref().and_then(|order| order.reason.as_deref().map(str::to_owned)),
+                reason: match &report.drain {
+                    Some(order) => order.reason.as_deref().map(str::to_owned),
+                    // Nobody's order: its exporters are silent while its heartbeats come.
+                    None => report.reasons.first().cloned(),
+                },
                 until_unix_s: report.drain.as_ref().and_then(|order| Some(unix_ms(order.until?) / 1_000)),
             },
             NodeState::Starting => Self::Starting,

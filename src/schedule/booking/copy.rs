@@ -59,6 +59,7 @@ mod tests {
             processes: Vec::new(),
             interfaces: Vec::new(),
             exporters: vec!["http://192.0.2.1:9100/metrics".into()],
+            missed: None,
         }
     }
 

@@ -45,6 +45,7 @@ fn node(id: &str, pop: &str, place: (f64, f64)) -> Node {
         processes: Vec::new(),
         interfaces: Vec::new(),
         exporters: Vec::new(),
+        missed: None,
     }
 }
 

@@ -11,6 +11,8 @@ pub struct Drain {
     pub since: Moment,
     /// Ends by itself then; `None`: when somebody says so.
     pub until: Option<Moment>,
+    /// Its clients are sent away, so many a minute; `None`: they may stay for as long as they like.
+    pub evict_per_minute: Option<u32>,
 }
 
 // === impl Drain ===

@@ -35,6 +35,7 @@ fn node(id: &str, pool: &str, pop: &str, place: (f64, f64)) -> Node {
         processes: Vec::new(),
         interfaces: Vec::new(),
         exporters: Vec::new(),
+        missed: None,
     }
 }
 

@@ -49,6 +49,12 @@ pub(super) struct Closed {
 // === impl Target ===
 
 impl Target {
+    /// What the heartbeats of one server tell. Where others have the URL of a page it has the server's name.
+    pub(super) fn of_heartbeats(source: &str) -> Self {
+        let url = format!("heartbeat:{source}").into();
+        Self { report: TargetReport { url, ..TargetReport::default() }, ..Self::default() }
+    }
+
     /// Takes in a good page; returns the window it closed.
     pub(super) fn good(&mut self, mut reading: Reading, timing: Timing) -> Option<Closed> {
         self.streams.observe(std::mem::take(&mut reading.streams));

@@ -1,5 +1,7 @@
 //! Tests of a node's memory: states, reasons, bookings settled, targets that fail.
 
+mod pulses;
+
 use super::*;
 use crate::schedule::booking::Line;
 use crate::schedule::node::{MediaPorts, Role};
@@ -26,6 +28,7 @@ fn node(exporters: &[&str]) -> Node {
         processes: Vec::new(),
         interfaces: Vec::new(),
         exporters: exporters.iter().map(|url| Box::from(*url)).collect(),
+        missed: None,
     }
 }
 
@@ -226,7 +229,12 @@ fn capacity_nobody_tells_is_assumed_and_shown_as_such() {
 }
 
 fn order(since_ms: u64, until_ms: Option<u64>) -> Drain {
-    Drain { reason: Some("kernel update".into()), since: Moment(since_ms), until: until_ms.map(Moment) }
+    Drain {
+        reason: Some("kernel update".into()),
+        since: Moment(since_ms),
+        until: until_ms.map(Moment),
+        evict_per_minute: None,
+    }
 }
 
 #[test]

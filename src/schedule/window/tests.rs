@@ -269,3 +269,42 @@ fn a_second_look_within_moments_keeps_the_longer_window() {
     assert_eq!(windows.fold(page(100.1, 0.1, 1e6), timing(1_100)).seconds, None);
     assert_eq!(windows.fold(page(110.0, 5.0, 12_500_000.0), timing(11_000)).seconds, Some(10.0));
 }
+
+/// What a server tells that looks at its interfaces every 9 s, asked every 9.3 s.
+#[test]
+fn counters_that_are_looked_at_now_and_then_make_no_spike_and_no_frozen_page() {
+    let mut windows = Windows::default();
+    let rates: Vec<Option<f64>> = (1..60)
+        .map(|beat| {
+            let at_s = 9.3 * f64::from(beat);
+            let looked_s = (at_s / 9.0).floor() * 9.0;
+            let mut page = page(looked_s, 0.0, looked_s * 1e6);
+            page.grain_s = 9.0;
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "ten minutes at most"
+            )]
+            let window = windows.fold(page, timing((at_s * 1000.0) as u64));
+            assert_eq!(window.findings, [], "after {at_s} s");
+            window.load.egress_mbps
+        })
+        .collect();
+    assert_eq!(rates[0], None);
+    assert!(rates[1..].iter().all(|rate| rate.is_some_and(|mbps| (mbps - 8.0).abs() < 1e-9)), "{rates:?}");
+}
+
+#[test]
+fn a_share_of_the_cpus_that_is_told_counts_as_it_is() {
+    let mut windows = Windows::default();
+    let told = |busy| {
+        let host = HostReading { cpus: 4, busy: Some(busy), ..HostReading::default() };
+        Reading { host: Some(host), ..Reading::default() }
+    };
+    close(windows.fold(told(0.25), timing(1_000)).load.system_cpu, 0.25);
+    close(windows.fold(told(0.5), timing(11_000)).load.system_cpu, 0.5);
+    close(windows.fold(told(1.5), timing(21_000)).load.system_cpu, 1.0);
+    let window = windows.fold(told(-1.0), timing(31_000));
+    close(window.load.system_cpu, 1.0);
+    assert_eq!(window.findings, [Finding::Absurd { what: "system CPU", value: -1.0 }]);
+}

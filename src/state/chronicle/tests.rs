@@ -49,9 +49,9 @@ fn an_overload_is_told_once_and_with_its_length_when_it_is_over() {
 #[test]
 fn a_drain_is_told_with_its_reason_and_its_end() {
     let (state, _suspicions) = State::new(live(), Clock::system());
-    state.drain(A, Some("kernel".into()), None);
+    state.drain(A, Some("kernel".into()), None, None);
     state.sweep();
-    state.drain(A, Some("kernel, again".into()), None);
+    state.drain(A, Some("kernel, again".into()), None, None);
     state.sweep();
     assert_eq!(told(&state), [("drained".to_owned(), None)]);
     state.undrain(A);

@@ -19,7 +19,7 @@ fn what_was_proven_and_ordered_comes_back_after_a_restart() {
     let path = folder.path().join("memory.json");
     assert!(Memory::read(&path).unwrap().is_none(), "there is none yet");
     let before = state();
-    before.drain("sh-1", Some("new disk".into()), Some(60_000));
+    before.drain("sh-1", Some("new disk".into()), Some(60_000), Some(30));
     before.live().warm(NodeIndex(1), Record { proven_mbps: 730.0, capped_mbps: Some(700.0) }, Moment(5));
     before.memory().write(&path).unwrap();
 
@@ -35,7 +35,8 @@ fn what_was_proven_and_ordered_comes_back_after_a_restart() {
 
 #[test]
 fn an_order_that_ended_meanwhile_and_a_node_that_is_gone_are_passed_over() {
-    let over = Order { reason: None, since_unix_ms: 1_000, until_unix_ms: Some(2_000) };
+    let over =
+        Order { reason: None, since_unix_ms: 1_000, until_unix_ms: Some(2_000), evict_per_minute: None };
     let node = |drain| Remembered { proven_mbps: Some(10.0), drain, capped_mbps: None };
     let state = state();
     state.recall(&remembered(&[("sh-1", node(Some(over))), ("gone", node(None))]));

@@ -277,3 +277,23 @@ fn an_exporter_at_an_address_that_may_not_be_asked_is_named() {
     );
     check_top("[scrape]\nallowed_networks = []", &[("[]", "allowed_networks: expected at least one")]);
 }
+
+#[test]
+fn how_a_pool_is_relieved_is_checked_by_key() {
+    let of = |relief: &str| {
+        format!(
+            "pools = [{{ name = \"p\", relief = {relief} }}]\nnodes = [{{ id = \"n\", pool = \"p\", addresses = [\"192.0.2.1\"] }}]\ndomains = [{{ name = \"d\", pool = \"p\" }}]"
+        )
+    };
+    let relief = parse(&of("{ after = \"1m\", per_minute = 30 }")).pools[0].relief;
+    assert_eq!(relief, Some(Relief { after_ms: 60_000, per_minute: 30 }));
+    for (relief, words) in [
+        ("{ after = \"1s\", per_minute = 30 }", "after: 1s is out of range: expected 10s to 1h"),
+        ("{ after = \"1m\", per_minute = 0 }", "per_minute: 0 is out of range: expected 1 to 6000"),
+        ("{ after = \"1m\" }", "missing key `per_minute` in `relief`"),
+        ("true", "relief: expected a table, found a boolean"),
+    ] {
+        let errors = Config::parse(&of(relief), "x").unwrap_err();
+        assert_eq!((errors.errors().len(), &*errors.errors()[0].message), (1, words), "{relief}");
+    }
+}
