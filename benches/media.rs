@@ -7,7 +7,8 @@
 //! once. After each of them another origin asks for that stream: an answer that a hook has made wrong is stale, and is
 //! asked for again until it is right. In the end all of it ends, twice over, and memory is compared.
 //!
-//! *latency*: 2,000 requests a second for 10 s, half of them hooks, half coworkers' questions.
+//! *latency*: 2,000 requests a second for 10 s, half of them hooks, half coworkers' questions; `/livez` before them, which does
+//! nothing and shows what this machine makes of it.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, reason = "a benchmark")]
 
@@ -72,55 +73,80 @@ fn main() {
 
 // --- latency
 
+/// What is asked, in turn.
+#[derive(Clone, Copy)]
+enum Mix {
+    /// `/livez`: what this machine, this client and the way through the router take.
+    Nothing,
+    /// Hooks and coworkers' questions, one after the other.
+    Media,
+}
+
 async fn latency() {
     let service = Service::start().await;
     let mut filling = Connection::open(service.address).await;
     for stream in 0..STREAMS {
         filling.hook("on_publish", ORIGINS[(stream % 2) as usize], 1, stream).await;
     }
+    println!("| requests | count | /s | CPU each, µs | median, ms | p99 | p99.9 | longest |");
+    println!("|---|--:|--:|--:|--:|--:|--:|--:|");
+    for mix in [Mix::Nothing, Mix::Media] {
+        let (began, cpu) = (Instant::now(), service.cpu_s());
+        let times = ask_all(&service, mix).await;
+        let took = began.elapsed().as_secs_f64();
+        let each_us = (service.cpu_s() - cpu) * 1e6 / (LATENCY_PER_S * LATENCY_S) as f64;
+        for (what, mut times) in times {
+            times.sort_by(f64::total_cmp);
+            let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
+            println!(
+                "| {what} | {} | {:.0} | {each_us:.0} | {:.2} | {:.2} | {:.2} | {:.2} |",
+                times.len(),
+                times.len() as f64 / took,
+                at(0.5),
+                at(0.99),
+                at(0.999),
+                at(1.0)
+            );
+        }
+    }
+}
+
+/// How long each request took, ms, by what was asked.
+async fn ask_all(service: &Service, mix: Mix) -> Vec<(&'static str, Vec<f64>)> {
     let began = Instant::now();
     let mut servers = JoinSet::new();
     for number in 0..CONNECTIONS {
         let address = service.address;
         servers.spawn(async move {
             let mut connection = Connection::open(address).await;
-            let (mut hooks, mut questions) = (Vec::new(), Vec::new());
+            let (mut hooks, mut others) = (Vec::new(), Vec::new());
             for turn in (number..LATENCY_PER_S * LATENCY_S).step_by(CONNECTIONS as usize) {
                 sleep_until(began + Duration::from_micros(turn * 1_000_000 / LATENCY_PER_S)).await;
                 let stream = turn * 7_919 % STREAMS;
                 let sent = Instant::now();
-                if (turn / CONNECTIONS).is_multiple_of(2) {
+                match mix {
+                    Mix::Nothing => _ = connection.call("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await,
                     // A publisher that comes back: the table is changed, and stays as large as it is.
-                    connection.hook("on_publish", ORIGINS[(stream % 2) as usize], 1, stream).await;
-                    hooks.push(sent.elapsed().as_secs_f64() * 1e3);
-                } else {
-                    connection.origin_of(stream).await.expect("a stream that is there");
-                    questions.push(sent.elapsed().as_secs_f64() * 1e3);
+                    Mix::Media if (turn / CONNECTIONS).is_multiple_of(2) => {
+                        connection.hook("on_publish", ORIGINS[(stream % 2) as usize], 1, stream).await;
+                        hooks.push(sent.elapsed().as_secs_f64() * 1e3);
+                        continue;
+                    }
+                    Mix::Media => _ = connection.origin_of(stream).await.expect("a stream that is there"),
                 }
+                others.push(sent.elapsed().as_secs_f64() * 1e3);
             }
-            (hooks, questions)
+            (hooks, others)
         });
     }
-    let (mut hooks, mut questions) = (Vec::new(), Vec::new());
-    for (some, others) in servers.join_all().await {
+    let (mut hooks, mut others) = (Vec::new(), Vec::new());
+    for (some, more) in servers.join_all().await {
         hooks.extend(some);
-        questions.extend(others);
+        others.extend(more);
     }
-    let took = began.elapsed().as_secs_f64();
-    println!("| requests | count | /s | median, ms | p99 | p99.9 | longest |");
-    println!("|---|--:|--:|--:|--:|--:|--:|");
-    for (what, mut times) in [("hooks", hooks), ("coworkers", questions)] {
-        times.sort_by(f64::total_cmp);
-        let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
-        println!(
-            "| {what} | {} | {:.0} | {:.2} | {:.2} | {:.2} | {:.2} |",
-            times.len(),
-            times.len() as f64 / took,
-            at(0.5),
-            at(0.99),
-            at(0.999),
-            at(1.0)
-        );
+    match mix {
+        Mix::Nothing => vec![("`/livez`", others)],
+        Mix::Media => vec![("hooks", hooks), ("coworkers", others)],
     }
 }
 
@@ -312,6 +338,15 @@ impl Service {
         let (address, admin) = (field("player="), field("admin="));
         sleep(Duration::from_secs(1)).await;
         Self { child, _folder: folder, address, admin }
+    }
+
+    /// CPU time so far, s.
+    fn cpu_s(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        let ticks = |at: usize| fields.split(' ').nth(at).unwrap().parse::<f64>().unwrap();
+        // User and system time, in hundredths.
+        (ticks(11) + ticks(12)) / 100.0
     }
 
     fn resident_mb(&self) -> f64 {

@@ -87,7 +87,8 @@ impl Lane {
         }
         let now = self.front.resolver.now();
         let exhausted = self.front.limiter.take(ClientKey::of(client), now).err()?;
-        if self.front.is_media_server(request.uri().path(), client) {
+        let path = request.uri().path();
+        if path != resolve::PATH && self.front.is_media_server(path, client) {
             return None;
         }
         let mut response = refuse(&exhausted.into());

@@ -23,6 +23,7 @@ pub(super) async fn show(State(front): State<Arc<Front>>, request: Request) -> R
             ready: resolver.readiness().ready,
             fleet: resolver.fleet(),
             databases: resolver.databases(),
+            streams: resolver.state().streams().len(),
         };
         telemetry.page(exposition, present)
     });

@@ -23,6 +23,8 @@ pub struct Present {
     pub fleet: FleetView,
     /// The GeoIP databases in service.
     pub databases: Vec<DatabaseInfo>,
+    /// Streams that origins are known to have.
+    pub streams: usize,
 }
 
 // === impl Present ===
@@ -36,6 +38,10 @@ impl Collector for Present {
             .encode_gauge(&i64::from(self.ready))?;
 
         self.encode_learnt(&mut encoder)?;
+
+        let help = "Streams that origins are known to have, those on several counted each";
+        let streams = i64::try_from(self.streams).unwrap_or(i64::MAX);
+        encoder.encode_descriptor("streams", help, None, MetricType::Gauge)?.encode_gauge(&streams)?;
 
         let help = "Pool and PoP of each node, to be joined by node; always 1";
         let mut family = encoder.encode_descriptor("node_info", help, None, MetricType::Gauge)?;

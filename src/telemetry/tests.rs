@@ -34,7 +34,7 @@ fn seasoned() -> Arc<Telemetry> {
 
 fn present() -> Present {
     let databases = Locator::open(&Geoip::default(), &HashMap::new()).unwrap().databases();
-    Present { nodes: Vec::new(), ready: true, fleet: LEARNT, databases }
+    Present { nodes: Vec::new(), ready: true, fleet: LEARNT, databases, streams: 3 }
 }
 
 #[test]
@@ -53,6 +53,7 @@ fn what_was_counted_is_on_the_page() {
         "nearcast_scrape_duration_seconds_count 2",
         "nearcast_config_last_reload_success_timestamp_seconds 1700000000",
         "nearcast_ready 1",
+        "nearcast_streams 3",
         "nearcast_price_km 55.5",
         "nearcast_geoip_database_errors_total{database=\"builtin\"} 0",
         "nearcast_kappa 4.0",

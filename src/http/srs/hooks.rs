@@ -6,6 +6,7 @@
 //!
 //! *Who is believed and is no node that we know* goes on: it is not for a gap in our configuration to stop a broadcast.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::to_bytes;
@@ -16,8 +17,9 @@ use serde_json::json;
 
 use super::answer::{self, Refused};
 use super::call::{Call, Dialect, Hook};
-use super::caller::{Caller, Callers, Prefix, Shown};
+use super::caller::{Caller, Prefix, Shown};
 use super::no_surface;
+use crate::config::Streams;
 use crate::http::Front;
 use crate::http::client_ip::Peer;
 use crate::http::query::Params;
@@ -48,23 +50,19 @@ pub(in crate::http) async fn take(
         return Refused::NoHook.respond(dialect, "there is no such hook");
     };
     let (parts, body) = request.into_parts();
+    let ip = front.client(peer, &parts.headers);
+    let asked = Asked { front: &front, dialect, hook, ip };
     let told = match to_bytes(body, BODY_BYTES_MAX).await {
-        Err(_) => refuse(&front, hook, dialect, Refused::TooLarge, "the body is broken, or over 65536 bytes"),
+        Err(_) => asked.refuse(Refused::TooLarge, "the body is broken, or over 65536 bytes"),
         Ok(body) => match Call::read(dialect, hook, &body) {
-            Err(error) => refuse(&front, hook, dialect, Refused::BadCall, &error.to_string()),
+            Err(error) => asked.refuse(Refused::BadCall, &error.to_string()),
             Ok(call) => {
                 let named = Params::scan(parts.uri.query(), &["node"]).take("node");
-                let shown = Shown {
-                    prefix: &prefix,
-                    node: named.as_deref(),
-                    identity: Some(&call.identity),
-                    ip: front.client(peer, &parts.headers),
-                };
+                let shown =
+                    Shown { prefix: &prefix, node: named.as_deref(), identity: Some(&call.identity), ip };
                 match callers.who(front.resolver.state(), shown) {
-                    Err(stranger) => refuse(&front, hook, dialect, Refused::Stranger, &stranger.to_string()),
-                    Ok(caller) => {
-                        Hooked { front: &front, callers: &callers, caller, dialect, hook }.answer(&call)
-                    }
+                    Err(stranger) => asked.refuse(Refused::Stranger, &stranger.to_string()),
+                    Ok(caller) => Hooked { asked, settings: &callers.settings, caller }.answer(&call),
                 }
             }
         },
@@ -73,72 +71,32 @@ pub(in crate::http) async fn take(
     told.0
 }
 
-/// A call of somebody who is believed.
-struct Hooked<'a> {
+/// A call, whoever makes it.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
     front: &'a Front,
-    callers: &'a Callers,
-    caller: Caller,
     dialect: Dialect,
     hook: Hook,
+    ip: IpAddr,
 }
 
-// === impl Hooked ===
+/// A call of somebody who is believed.
+struct Hooked<'a> {
+    asked: Asked<'a>,
+    settings: &'a Streams,
+    caller: Caller,
+}
 
-impl Hooked<'_> {
-    fn answer(&self, call: &Call) -> Told {
-        let Some(node) = self.caller.node.as_deref() else {
-            return (self.go_on(), "unknown_node");
-        };
-        match (self.hook, &call.name) {
-            (Hook::Publish, Some(name)) => {
-                let publication = Publication { node, identity: &call.identity, name, client: &call.client };
-                self.publish(publication, call)
-            }
-            (Hook::Unpublish, Some(name)) => {
-                let publication = Publication { node, identity: &call.identity, name, client: &call.client };
-                self.front.resolver.unpublish(publication);
-                (self.go_on(), "allowed")
-            }
-            (Hook::Play, Some(name)) => self.play(node, name.vhost(), name.name()),
-            (Hook::Forward, Some(name)) => {
-                let count = self.callers.settings.relays;
-                let relays = self.front.resolver.relays(node, (name.vhost(), name.name()), call.ip, count);
-                let urls: Vec<String> =
-                    relays.iter().map(|relay| relay.url(name.vhost(), name.name())).collect();
-                let outcome = if urls.is_empty() { "allowed" } else { "redirected" };
-                (answer::srs(&json!({ "code": 0, "data": { "urls": urls } })), outcome)
-            }
-            _ => (self.go_on(), "allowed"),
-        }
-    }
+// === impl Asked ===
 
-    fn publish(&self, publication: Publication<'_>, call: &Call) -> Told {
-        match self.front.resolver.publish(publication, call.ip, &self.callers.settings) {
-            Admission::Admitted => (self.go_on(), "allowed"),
-            Admission::Unlisted => (self.go_on(), "unlisted"),
-            Admission::Elsewhere(other) => {
-                self.refuse(Refused::SecondOrigin, &format!("the stream lives on {other}"))
-            }
-            Admission::Overloaded => self.overloaded(publication.node),
+impl Asked<'_> {
+    /// A refusal, and its line in the log. `why` never repeats what a stranger said but for the name of a hook.
+    fn refuse(&self, refused: Refused, why: &str) -> Told {
+        if let Some(held_back) = self.front.hook_lid.lift(self.front.resolver.now()) {
+            let (hook, outcome, client) = (self.hook.as_str(), refused.as_str(), self.front.shown(self.ip));
+            tracing::warn!(hook, outcome, client, held_back, "hook refused: {why}");
         }
-    }
-
-    fn play(&self, node: &str, vhost: &str, name: &str) -> Told {
-        if self.front.resolver.play(node, &self.callers.settings) == Admission::Overloaded {
-            return self.overloaded(node);
-        }
-        let pulls =
-            self.dialect == Dialect::NginxRtmp && self.front.resolver.role(node) != Some(Role::Origin);
-        let origin = pulls.then(|| self.front.resolver.origin(vhost, name, Some(node))).flatten();
-        match origin {
-            Some(origin) => (answer::pull_from(&origin.url(vhost, name)), "redirected"),
-            None => (self.go_on(), "allowed"),
-        }
-    }
-
-    fn overloaded(&self, node: &str) -> Told {
-        let why = format!("{node} is over its limits or leaving, and another node has room: ask again");
-        self.refuse(Refused::Overloaded, &why)
+        (refused.respond(self.dialect, why), refused.as_str())
     }
 
     fn go_on(&self) -> Response {
@@ -147,18 +105,67 @@ impl Hooked<'_> {
             (_, dialect) => answer::go_on(dialect),
         }
     }
-
-    fn refuse(&self, refused: Refused, why: &str) -> Told {
-        refuse(self.front, self.hook, self.dialect, refused, why)
-    }
 }
 
-/// A refusal, and its line in the log. `why` never repeats what a stranger said but for the name of a hook.
-fn refuse(front: &Front, hook: Hook, dialect: Dialect, refused: Refused, why: &str) -> Told {
-    if let Some(held_back) = front.hook_lid.lift(front.resolver.now()) {
-        tracing::warn!(hook = hook.as_str(), outcome = refused.as_str(), held_back, "hook refused: {why}");
+// === impl Hooked ===
+
+impl Hooked<'_> {
+    fn answer(&self, call: &Call) -> Told {
+        let Some(node) = self.caller.node.as_deref() else {
+            return (self.asked.go_on(), "unknown_node");
+        };
+        match (self.asked.hook, &call.name) {
+            (Hook::Publish, Some(name)) => {
+                let publication = Publication { node, identity: &call.identity, name, client: &call.client };
+                self.publish(publication, call)
+            }
+            (Hook::Unpublish, Some(name)) => {
+                let publication = Publication { node, identity: &call.identity, name, client: &call.client };
+                self.asked.front.resolver.unpublish(publication);
+                (self.asked.go_on(), "allowed")
+            }
+            (Hook::Play, Some(name)) => self.play(node, name.vhost(), name.name()),
+            (Hook::Forward, Some(name)) => {
+                let count = self.settings.relays;
+                let relays =
+                    self.asked.front.resolver.relays(node, (name.vhost(), name.name()), call.ip, count);
+                let urls: Vec<String> =
+                    relays.iter().map(|relay| relay.url(name.vhost(), name.name())).collect();
+                let outcome = if urls.is_empty() { "allowed" } else { "redirected" };
+                (answer::srs(&json!({ "code": 0, "data": { "urls": urls } })), outcome)
+            }
+            _ => (self.asked.go_on(), "allowed"),
+        }
     }
-    (refused.respond(dialect, why), refused.as_str())
+
+    fn publish(&self, publication: Publication<'_>, call: &Call) -> Told {
+        match self.asked.front.resolver.publish(publication, call.ip, self.settings) {
+            Admission::Admitted => (self.asked.go_on(), "allowed"),
+            Admission::Unlisted => (self.asked.go_on(), "unlisted"),
+            Admission::Elsewhere(other) => {
+                self.asked.refuse(Refused::SecondOrigin, &format!("the stream lives on {other}"))
+            }
+            Admission::Overloaded => self.overloaded(publication.node),
+        }
+    }
+
+    fn play(&self, node: &str, vhost: &str, name: &str) -> Told {
+        if self.asked.front.resolver.play(node, self.settings) == Admission::Overloaded {
+            return self.overloaded(node);
+        }
+        let pulls = self.asked.dialect == Dialect::NginxRtmp
+            && self.asked.front.resolver.role(node) != Some(Role::Origin);
+        let origin = pulls.then(|| self.asked.front.resolver.origin(vhost, name, Some(node))).flatten();
+        match origin {
+            Some(origin) => (answer::pull_from(&origin.url(vhost, name)), "redirected"),
+            None => (self.asked.go_on(), "allowed"),
+        }
+    }
+
+    fn overloaded(&self, node: &str) -> Told {
+        let why = format!("{node} is over its limits or leaving, and another node has room: ask again");
+        self.asked.refuse(Refused::Overloaded, &why)
+    }
 }
 
 fn dialect(request: &Request) -> Dialect {
