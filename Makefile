@@ -17,7 +17,9 @@ PROGRAMS := \
     c++:g++ \
     chromium:chromium \
     curl:curl \
+    ffmpeg:ffmpeg \
     kdig:knot-dnsutils \
+    nginx:nginx \
     node:nodejs \
     npm:npm \
     openssl:openssl \
@@ -54,6 +56,7 @@ setup: ## Install what the tests need; does nothing if it is there.
 	done
 	command -v $(PYTHON) >/dev/null || missing+=" python3"
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null || missing+=" python3-venv"
+	[ -e /usr/lib/nginx/modules/ngx_rtmp_module.so ] || missing+=" libnginx-mod-rtmp"
 	# Without one, the screenshots of the Chinese pages show boxes.
 	[ -n "$$(fc-list :lang=zh 2>/dev/null | head -n 1)" ] || missing+=" fontconfig fonts-wqy-microhei"
 	if [ -n "$$missing" ]; then

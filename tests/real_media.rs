@@ -229,7 +229,8 @@ async fn watch(service: &Service, edges: &[&Server; 2], wanted: &Server) {
         if edge.id != wanted.id {
             return Err(format!("sent to {}", edge.id));
         }
-        frames(&format!("rtmp://{}:{}/{STREAM}", edge.ip, edge.rtmp)).await
+        let seen = frames(&format!("rtmp://{}:{}/{STREAM}", edge.ip, edge.rtmp)).await;
+        seen.map_err(|error| format!("{error}; {}\n{}", edge.log(), service.log()))
     })
     .await;
 }

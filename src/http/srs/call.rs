@@ -179,7 +179,9 @@ impl Call {
         if Hook::of_form(told) != Some(hook) {
             return Err(CallError::other(told, hook));
         }
-        let name = match hook.is_of_a_stream() {
+        // A stream that it pulls itself, as it was told to when its viewer came, it announces without an app.
+        let is_own_pull = || matches!(hook, Hook::Publish | Hook::Unpublish) && field("app") == Ok("");
+        let name = match hook.is_of_a_stream() && !is_own_pull() {
             true => Some(StreamName::new("", field("app")?, field("name")?)?),
             false => None,
         };

@@ -73,6 +73,7 @@ fn what_is_wrong_is_named() {
     for (body, why) in [
         ("", "call is missing"),
         ("call=publish&app=live", "name is missing"),
+        ("call=publish&name=a", "app is missing"),
         ("call=%zz&app=live", "the body is no form"),
         ("call=play&app=live&name=a", "the body tells of play, the path of on_publish"),
         ("call=publish&app=live&name=", "app and stream must not be empty"),
@@ -89,4 +90,14 @@ fn every_hook_has_a_word_of_its_own() {
         assert_eq!(found, Some(hook));
     }
     assert_eq!(Hook::of_path("on_fire"), None);
+}
+
+/// As nginx-rtmp 1.1.4 says it of the session by which it pulls.
+#[test]
+fn what_nginx_pulls_itself_is_no_publication() {
+    let own = |call, hook| {
+        form(hook, &format!("call={call}&app=&addr=127.0.0.11:1935/live/show&name=show")).unwrap().name
+    };
+    assert_eq!([own("publish", Hook::Publish), own("publish_done", Hook::Unpublish)], [None, None]);
+    assert!(form(Hook::Play, "call=play&app=&name=show").is_err());
 }
