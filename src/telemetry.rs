@@ -16,6 +16,7 @@ mod logs;
 pub mod mask;
 mod media;
 mod pulls;
+mod reloads;
 mod scrapes;
 
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub use self::logs::init_logs;
 use self::media::Media;
 pub use self::media::{Eviction, Heard};
 pub use self::pulls::Pulled;
+use self::reloads::Reloads;
 pub use self::scrapes::CountedObserver;
 use self::scrapes::Scrapes;
 
@@ -62,9 +64,7 @@ pub struct Telemetry {
     rtt_reports: Counter,
     rtt_unknown: Counter,
     pulls: ByLabel<Counter>,
-    reloads: ByLabel<Counter>,
-    reloaded_at: Gauge,
-    reload_good: Gauge,
+    reloads: Reloads,
     registry: Registry,
 }
 
@@ -126,20 +126,6 @@ impl Telemetry {
         let help = "Addresses in such reports that no node has";
         registry.register("rtt_unknown_addresses", help, rtt_unknown.clone());
 
-        let reloads = ByLabel::default();
-        for result in ["ok", "refused"] {
-            let _ = reloads.get_or_create(&[("result", result)]);
-        }
-        registry.register("config_reloads", "Configuration reloads by result", reloads.clone());
-        let reloaded_at = Gauge::default();
-        let help = "When the configuration in force was taken over, Unix time";
-        let unit = Unit::Seconds;
-        registry.register_with_unit("config_last_reload_success_timestamp", help, unit, reloaded_at.clone());
-
-        let reload_good = Gauge::default();
-        let help = "Whether the last attempt to reload was taken over: 1 or 0; 1 before the first";
-        registry.register("config_last_reload_successful", help, reload_good.clone());
-
         let build: ByLabel<Gauge> = ByLabel::default();
         build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
         registry.register("build_info", "Version of this process; always 1", build);
@@ -163,9 +149,7 @@ impl Telemetry {
             rtt_reports,
             rtt_unknown,
             pulls,
-            reloads,
-            reloaded_at,
-            reload_good,
+            reloads: Reloads::register(&mut registry),
             registry,
         }
     }
@@ -219,20 +203,17 @@ impl Telemetry {
 
     /// The service starts with a configuration, at this Unix time, ms.
     pub fn configured(&self, unix_ms: u64) {
-        self.reload_good.set(1);
-        self.reloaded_at.set(i64::try_from(unix_ms / 1000).unwrap_or(i64::MAX));
+        self.reloads.configured(unix_ms);
     }
 
     /// Another configuration was taken over, at this Unix time, ms.
     pub fn reload_done(&self, unix_ms: u64) {
-        self.reloads.get_or_create(&[("result", "ok")]).inc();
-        self.configured(unix_ms);
+        self.reloads.done(unix_ms);
     }
 
     /// A configuration was refused.
     pub fn reload_refused(&self) {
-        self.reloads.get_or_create(&[("result", "refused")]).inc();
-        self.reload_good.set(0);
+        self.reloads.refused();
     }
 
     /// Drops what is counted for nodes that are no more, so that their series end.
