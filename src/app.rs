@@ -119,6 +119,9 @@ pub async fn start(config: Config, file: Option<&Path>, sockets: &Sockets) -> an
     front.answer_callers(plan::callers(&config)?);
     let tls = plan::certificate(&config)?.map(|certificate| tls(&certificate, &core)).transpose()?;
     let names = plan::dns_front(&config, &core)?;
+    if let Some(names) = names.clone() {
+        front.answer_names_by(Box::new(move |query, client, out| names.answer_http(query, client, out)));
+    }
     if let Some(file) = file {
         let reloader = Reloader::new(file, &config, &core, &front, (tls.as_ref(), names.as_ref()))?;
         core.reload_on_demand(Arc::new(reloader), &front)?;

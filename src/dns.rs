@@ -91,6 +91,12 @@ impl Front {
         self.settings.store(Arc::new(Settings::new(config, domains)));
     }
 
+    /// Writes the reply to a query that came by HTTP; `client` is who sent it, and stands for the client subnet where the
+    /// query names none. A query always has a reply; `out` stays empty only after a defect, and for what is no query.
+    pub fn answer_http(&self, query: &[u8], client: IpAddr, out: &mut Vec<u8>) {
+        self.answer(query, client, DnsTransport::Https, out);
+    }
+
     /// Writes the reply to a query into `out`, which is emptied first; stays empty where silence is right: for what is
     /// too short to be a message, and for replies, which must never be replied to.
     fn answer(&self, query: &[u8], from: IpAddr, transport: DnsTransport, out: &mut Vec<u8>) {

@@ -14,6 +14,7 @@ mod body;
 mod boundary;
 pub mod client_ip;
 mod dashboard;
+pub mod dns_query;
 mod drain;
 mod events;
 mod explain;
@@ -57,6 +58,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::access::OpsToken;
 use self::client_ip::{ClientRule, Peer};
+use self::dns_query::Names;
 use self::limit::Limiter;
 use self::play::Redirects;
 use self::reload::Reload;
@@ -84,6 +86,8 @@ pub struct Front {
     redirects: ArcSwap<Redirects>,
     /// Which media servers are answered; `None`: none.
     callers: ArcSwapOption<Callers>,
+    /// Who answers DNS queries; `None`: nobody.
+    names: ArcSwapOption<Names>,
     /// How often one client may ask.
     limiter: Limiter,
     /// How many may be connected, and for how long; swapped by [`Front::limit`].
@@ -127,6 +131,9 @@ pub static ROUTES: &[Route] = &[
     Route::player("GET",     "/",             |get| on(get, index::show)),
     Route::player("GET",     "/resolve",      |get| on(get, resolve::show)),
     Route::player("OPTIONS", "/resolve",      |options| on(options, resolve::preflight)),
+    Route::player("GET",     "/dns-query",    |get| on(get, dns_query::show)),
+    Route::player("POST",    "/dns-query",    |post| on(post, dns_query::take)),
+    Route::player("OPTIONS", "/dns-query",    |options| on(options, dns_query::preflight)),
     Route::player("GET",     play::ROUTE,     |get| on(get, play::show)),
     Route::player("GET",     play::ROUTE_OF_CALLER,  |get| on(get, play::show)),
     Route::player("GET",     play::ROUTE_OF_NODE,    |get| on(get, play::show)),
@@ -216,6 +223,7 @@ impl Front {
             signers: ArcSwap::default(),
             redirects: ArcSwap::default(),
             callers: ArcSwapOption::empty(),
+            names: ArcSwapOption::empty(),
             limiter: Limiter::new(&limits),
             limits: ArcSwap::from_pointee(limits),
             stops: AtomicBool::new(false),
@@ -250,6 +258,11 @@ impl Front {
     /// From now on operators may reload, by this.
     pub fn reload_by(&self, reload: Reload) {
         self.reload.store(Some(Arc::new(reload)));
+    }
+
+    /// From now on DNS queries are answered, by this.
+    pub fn answer_names_by(&self, names: Names) {
+        self.names.store(Some(Arc::new(names)));
     }
 
     /// From now on `/readyz` says no: this process is about to end.

@@ -18,7 +18,7 @@ MAX_EXAMPLES=${MAX_EXAMPLES:-30}
 SEED=${SEED:-20260101}
 READY_LIMIT_S=90
 # What the player side alone serves. The operators' side is asked for all other paths, the probes among them.
-PLAYER_PATHS='^/(resolve|rtt)?$'
+PLAYER_PATHS='^/(resolve|rtt|dns-query)?$'
 
 fail() {
     echo "schemathesis.sh: $*" >&2

@@ -93,7 +93,7 @@ fn sentence(front: &Front, edns: Option<&Edns>, asker: Asker) -> Sentence {
     let cookie = edns.and_then(|edns| edns.cookie.as_ref());
     let is_ours = |cookie| front.baker.is_ours(cookie, asker.ip, front.resolver.unix_s());
     match asker.transport {
-        DnsTransport::Tcp | DnsTransport::Tls => Sentence::Send,
+        DnsTransport::Tcp | DnsTransport::Tls | DnsTransport::Https => Sentence::Send,
         DnsTransport::Udp if cookie.is_some_and(is_ours) => Sentence::Send,
         DnsTransport::Udp => front.rates.judge(asker.ip, front.resolver.now()),
     }
@@ -102,7 +102,7 @@ fn sentence(front: &Front, edns: Option<&Edns>, asker: Asker) -> Sentence {
 /// Octets that a reply may have.
 fn limit(transport: DnsTransport, edns: Option<&Edns>) -> usize {
     match (transport, edns) {
-        (DnsTransport::Tcp | DnsTransport::Tls, _) => usize::from(u16::MAX),
+        (DnsTransport::Tcp | DnsTransport::Tls | DnsTransport::Https, _) => usize::from(u16::MAX),
         (DnsTransport::Udp, None) => PLAIN_UDP,
         (DnsTransport::Udp, Some(edns)) => usize::from(edns.payload.min(PAYLOAD)).max(PLAIN_UDP),
     }

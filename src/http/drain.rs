@@ -163,7 +163,7 @@ pub(super) async fn body(request: Request) -> Result<Map<String, Value>, Problem
         .map_err(|_| Problem::invalid(vec![InvalidParam::new("body", "must be a JSON object")]))
 }
 
-fn has_media_type(headers: &HeaderMap, media_type: &str) -> bool {
+pub(super) fn has_media_type(headers: &HeaderMap, media_type: &str) -> bool {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(media_type)
 }

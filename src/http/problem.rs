@@ -59,6 +59,8 @@ pub enum Slug {
     MethodNotAllowed,
     /// The body is not JSON by its own account.
     UnsupportedMediaType,
+    /// The body passes what its surface takes.
+    ContentTooLarge,
     /// The request's URI passes 8 KiB.
     UriTooLong,
     /// This client asks more often than `[limits]` lets one.
@@ -126,7 +128,7 @@ struct Wire<'a> {
 
 impl Slug {
     /// The closed set.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::BadRequest,
         Self::MissingParameter,
         Self::InvalidParameter,
@@ -144,6 +146,7 @@ impl Slug {
         Self::BadSignature,
         Self::MethodNotAllowed,
         Self::UnsupportedMediaType,
+        Self::ContentTooLarge,
         Self::UriTooLong,
         Self::TooManyRequests,
         Self::InvalidConfiguration,
@@ -200,6 +203,9 @@ impl Slug {
             Self::MethodNotAllowed => {
                 ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "Method is not allowed")
             }
+            Self::ContentTooLarge => {
+                ("content-too-large", StatusCode::PAYLOAD_TOO_LARGE, "Body is too large")
+            }
             Self::UriTooLong => ("uri-too-long", StatusCode::URI_TOO_LONG, "URI is too long"),
             Self::TooManyRequests => {
                 ("too-many-requests", StatusCode::TOO_MANY_REQUESTS, "Client asks too often")
@@ -224,6 +230,7 @@ impl Slug {
             StatusCode::NOT_FOUND => Self::NotFound,
             StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType,
+            StatusCode::PAYLOAD_TOO_LARGE => Self::ContentTooLarge,
             StatusCode::URI_TOO_LONG => Self::UriTooLong,
             status if status.is_client_error() => Self::BadRequest,
             _ => Self::Internal,

@@ -52,6 +52,12 @@ impl<'q, const N: usize> Params<'q, N> {
         self.faults.push(InvalidParam::new(name, reason));
     }
 
+    /// Whether a value is there and has not been taken, or was not acceptable.
+    pub(super) fn has(&self, name: &'static str) -> bool {
+        let given = self.names.iter().position(|known| *known == name).map(|at| self.values[at].is_some());
+        given == Some(true) || self.faults.iter().any(|fault| fault.name == name)
+    }
+
     /// Takes a value as it stands.
     pub(super) fn take(&mut self, name: &'static str) -> Option<Cow<'q, str>> {
         let at = self.names.iter().position(|known| *known == name)?;

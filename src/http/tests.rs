@@ -1,4 +1,5 @@
 mod contract;
+mod doh;
 mod drain;
 mod feed;
 mod names;

@@ -18,6 +18,8 @@ pub enum DnsTransport {
     Tcp,
     /// An encrypted connection.
     Tls,
+    /// A request by HTTP.
+    Https,
 }
 
 /// RCODEs by number, and the label of each; the last is all others.
@@ -85,7 +87,7 @@ impl Collector for DnsReplies {
 
 impl DnsTransport {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Udp, Self::Tcp, Self::Tls];
+    pub const ALL: [Self; 4] = [Self::Udp, Self::Tcp, Self::Tls, Self::Https];
 
     /// The label.
     #[must_use]
@@ -94,6 +96,7 @@ impl DnsTransport {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
             Self::Tls => "tls",
+            Self::Https => "https",
         }
     }
 }

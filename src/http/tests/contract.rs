@@ -103,11 +103,12 @@ async fn every_example_of_the_contract_is_answered_as_promised() {
             let methods = if route.method == "GET" { vec!["GET", "HEAD"] } else { vec![route.method] };
             for method in methods {
                 let Some(operation) = item.get(method.to_lowercase()) else { continue };
-                // What wants a body, and what has no end, is asked in tests of its own.
+                // What wants a body or one of two parameters, and what has no end, is asked in tests of its own.
+                let is_either = method != "OPTIONS" && route.path == "/dns-query";
                 let is_stream = operation
                     .pointer("/responses/200/content")
                     .is_some_and(|c| c.get("text/event-stream").is_some());
-                if operation.get("requestBody").is_some() || is_stream {
+                if operation.get("requestBody").is_some() || is_stream || is_either {
                     continue;
                 }
                 for target in examples(&contract, route.path, operation) {
