@@ -14,6 +14,7 @@ mod live;
 pub mod memory;
 pub mod recent;
 pub mod registry;
+mod room;
 mod rtt;
 pub mod streams;
 pub mod timeline;
