@@ -90,7 +90,9 @@ pub struct Front {
     limits: ArcSwap<config::Limits>,
     /// This process is about to end.
     stops: AtomicBool,
-    /// Over the log lines of heartbeats that are refused.
+    /// Over the log lines of connections that could not be accepted.
+    accept_lid: Lid,
+    /// Over those of heartbeats that are refused.
     heartbeats: Lid,
     /// Over the log lines of each kind of failure.
     lids: [Lid; problem::Slug::ALL.len()],
@@ -217,6 +219,7 @@ impl Front {
             limiter: Limiter::new(&limits),
             limits: ArcSwap::from_pointee(limits),
             stops: AtomicBool::new(false),
+            accept_lid: Lid::default(),
             heartbeats: Lid::default(),
             lids: Default::default(),
             hook_lid: Lid::default(),

@@ -129,7 +129,7 @@ pub async fn ops(listener: TcpListener, tls: Option<Tls>, front: Arc<Front>, can
         let (stream, address) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                accept_failed(&error, "ops").await;
+                accept_failed(&front, &error, "ops").await;
                 continue;
             }
         };
@@ -196,10 +196,12 @@ impl Workers {
 }
 
 /// Logs an accept error and waits a moment if it is ours and not one connection's.
-async fn accept_failed(error: &io::Error, side: &'static str) {
+async fn accept_failed(front: &Front, error: &io::Error, side: &'static str) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     if !matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
-        tracing::warn!(%error, side, "cannot accept connections");
+        if let Some(held_back) = front.accept_lid.lift(front.resolver.now()) {
+            tracing::warn!(%error, side, held_back, "cannot accept connections");
+        }
         tokio::time::sleep(ACCEPT_PAUSE).await;
     }
 }

@@ -210,9 +210,9 @@ impl Loop {
         let (node, shown) = (&*target.node, &*target.shown);
         match &outcome {
             Err(failure) if !target.failing => {
-                tracing::warn!(node, target = shown, reason = failure.label(), "target fails: {failure}");
+                tracing::warn!(node, url = shown, reason = failure.label(), "target fails: {failure}");
             }
-            Ok(_) if target.failing => tracing::info!(node, target = shown, "target answers again"),
+            Ok(_) if target.failing => tracing::info!(node, url = shown, "target answers again"),
             _ => {}
         }
         target.failing = outcome.is_err();
@@ -236,7 +236,7 @@ fn is_costly(outcome: &Result<Reading, ProbeFailure>, took_ms: u64, timeout_ms: 
 fn log_collect(target: &Target, learnt: &Collect) {
     if *learnt == Collect::Never {
         let (node, shown) = (&*target.node, &*target.shown);
-        tracing::info!(node, target = shown, "collect[] does not work there; the whole page is asked for");
+        tracing::info!(node, url = shown, "collect[] does not work there; the whole page is asked for");
     }
 }
 

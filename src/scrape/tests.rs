@@ -378,7 +378,7 @@ async fn a_failure_is_logged_once_and_so_is_its_end() {
     assert!(notes.of("a").len() > 5);
     assert_eq!(text().lines().count(), 1, "{}", text());
     let expected =
-        "target fails: connect: refused node=\"a\" target=\"http://bad:80/metrics\" reason=\"connect\"";
+        "target fails: connect: refused node=\"a\" url=\"http://bad:80/metrics\" reason=\"connect\"";
     assert!(text().contains("WARN") && text().contains(expected), "{}", text());
     prober.mended.store(true, Ordering::Relaxed);
     pass(60_000).await;

@@ -84,11 +84,11 @@ pub(super) async fn accept(
             }
             accepted = player(&plain, &mut plain_backlog, &gauge, longest_wait) => match accepted {
                 Ok(accepted) => worker.begin(accepted, None),
-                Err(error) => accept_failed(&error, "player").await,
+                Err(error) => accept_failed(front, &error, "player").await,
             },
             accepted = secured(secure.as_ref(), &mut secure_backlog, &gauge, longest_wait) => match accepted {
                 Ok((accepted, tls)) => worker.begin(accepted, Some(tls)),
-                Err(error) => accept_failed(&error, "player").await,
+                Err(error) => accept_failed(front, &error, "player").await,
             },
         }
     }
