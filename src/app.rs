@@ -41,7 +41,7 @@ use crate::state::eviction::Hands;
 use crate::state::timeline::What;
 use crate::state::{Live, Observer, State};
 use crate::streams::Lists;
-use crate::telemetry::{CountedObserver, Telemetry};
+use crate::telemetry::{CountedObserver, Page, Telemetry};
 
 /// How often the configuration, keys and databases are looked at for a change. A handful of `stat` calls, and they
 /// work on every file system, where change notices do not (network mounts, container volumes swapped by symlink).
@@ -327,7 +327,7 @@ impl Core {
         telemetry.answers.set_domains(config.domains.iter().map(|domain| &*domain.name));
         let cancel = CancellationToken::new();
         let observer = Arc::clone(&state) as Arc<dyn Observer>;
-        let observer = Arc::new(CountedObserver::new(Arc::clone(&telemetry), observer));
+        let observer = Arc::new(CountedObserver::new(Arc::clone(&telemetry), Page::Exporter, observer));
         let how = plan::how(config)?;
         let (pages, list_how) = plan::lists(&nodes, config, &how);
         let scraper = Scraper::start(&nodes, how.clone(), clock.clone(), observer, cancel.clone());
@@ -337,6 +337,7 @@ impl Core {
         let rebalance = Rebalance::new(Arc::clone(&state), hands, Arc::clone(&telemetry));
         let rebalance = Arc::new(rebalance);
         let lists = Arc::new(Lists::new(Arc::clone(&state)));
+        let lists = Arc::new(CountedObserver::new(Arc::clone(&telemetry), Page::List, lists));
         let lists = Scraper::start(&pages, list_how, clock.clone(), lists, cancel.clone());
         let of = fleet::Parts {
             lists: Arc::new(lists),

@@ -111,7 +111,7 @@ impl Rebalance {
                 rate.taken(now);
             }
             if most > 0 {
-                work.push(Work { id: node.id.clone(), api: live.api(index), cause, most });
+                work.push(Work { id: node.id.clone(), api: Api::of(node), cause, most });
             }
             kept.insert(node.id.clone(), rate);
         }

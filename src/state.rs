@@ -14,6 +14,7 @@ mod live;
 pub mod memory;
 pub mod recent;
 pub mod registry;
+mod room;
 mod rtt;
 pub mod streams;
 pub mod timeline;
@@ -77,6 +78,8 @@ pub struct State {
     chronicle: Chronicle,
     /// Nodes that came by themselves.
     registry: registry::Registry,
+    /// What was remembered of nodes that may come yet.
+    awaited: memory::Awaited,
 }
 
 /// Whether this replica should be asked.
@@ -111,6 +114,7 @@ impl State {
             orders: std::sync::Mutex::default(),
             chronicle: Chronicle::default(),
             registry: registry::Registry::default(),
+            awaited: memory::Awaited::default(),
         };
         (Arc::new(state), receiver)
     }
@@ -162,6 +166,7 @@ impl State {
         let before = self.live.load_full();
         next.generation = before.generation + 1;
         next.inherit(&before, self.clock.now());
+        self.recall_newcomers(&next);
         next.spread(&self.streams);
         self.rtts.renumber(&before.fleet, &next.fleet);
         self.live.store(Arc::new(next));

@@ -12,6 +12,7 @@ use reqwest::Url;
 use crate::config;
 use crate::schedule::node::{Node, Role};
 use crate::schedule::reading::{ProbeFailure, Reading, Timing};
+use crate::state::eviction::Api;
 use crate::state::{Observer, State};
 
 /// The page.
@@ -45,22 +46,14 @@ pub fn rhythm(scrape: config::Scrape, poll_interval_ms: u64) -> config::Scrape {
     }
 }
 
-/// The page of one node: where its exporters are, for that is the side of its network that is open to us, else where
-/// players go.
+/// The page of one node.
 fn page(node: &Node) -> Option<String> {
-    let api = node.ports.api.filter(|_| node.role == Role::Origin)?;
-    let exporters: Vec<Url> = node.exporters.iter().filter_map(|url| Url::parse(url).ok()).collect();
-    if exporters.iter().any(|url| url.path().starts_with(PATH.trim_end_matches('/'))) {
+    let api = Api::of(node).filter(|_| node.role == Role::Origin)?;
+    let mut exporters = node.exporters.iter().filter_map(|url| Url::parse(url).ok());
+    if exporters.any(|url| url.path().starts_with(PATH.trim_end_matches('/'))) {
         return None;
     }
-    let inside = exporters.iter().find_map(|url| url.host_str().map(str::to_owned));
-    let outside = || {
-        node.addresses().next().map(|ip| match ip {
-            std::net::IpAddr::V4(ip) => ip.to_string(),
-            std::net::IpAddr::V6(ip) => format!("[{ip}]"),
-        })
-    };
-    Some(format!("http://{}:{api}{PATH}?count={COUNT}", inside.or_else(outside)?))
+    Some(format!("{}{PATH}?count={COUNT}", api.base))
 }
 
 // === impl Lists ===

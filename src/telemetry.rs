@@ -37,8 +37,8 @@ use self::media::Media;
 pub use self::media::{Eviction, Heard};
 pub use self::pulls::Pulled;
 use self::reloads::Reloads;
-pub use self::scrapes::CountedObserver;
 use self::scrapes::Scrapes;
+pub use self::scrapes::{CountedObserver, Page};
 
 /// A family with one label.
 type ByLabel<M> = Family<[(&'static str, &'static str); 1], M>;

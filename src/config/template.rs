@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::schedule::node::{MediaPorts, Node};
+use crate::schedule::node::{MediaPorts, Node, UrlHost};
 use crate::schedule::place::Location;
 
 /// `[callers.register]`: nodes of this pool may come by themselves, by their heartbeats.
@@ -54,10 +54,7 @@ impl Template {
     /// The node that has registered.
     #[must_use]
     pub fn node(&self, id: &str, address: IpAddr, ports: MediaPorts) -> Node {
-        let host = match address {
-            IpAddr::V4(ip) => ip.to_string(),
-            IpAddr::V6(ip) => format!("[{ip}]"),
-        };
+        let host = UrlHost(address).to_string();
         let mut node = self.shared.clone();
         node.id = id.into();
         if self.own_pop {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use crate::schedule::node::Node;
+use crate::schedule::node::{Node, UrlHost};
 
 /// What stands between a scheme and a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +19,7 @@ pub(super) fn base(url: &mut String, scheme: &str, host: Host<'_>, port: u16) {
     url.push_str(scheme);
     url.push_str("://");
     let _ = match host {
-        Host::Address(IpAddr::V4(ip)) => write!(url, "{ip}"),
-        Host::Address(IpAddr::V6(ip)) => write!(url, "[{ip}]"),
+        Host::Address(ip) => write!(url, "{}", UrlHost(ip)),
         Host::Name(pattern, id) => {
             let (before, after) = pattern.split_once("{id}").unwrap_or((pattern, ""));
             write!(url, "{before}{}{after}", id.to_ascii_lowercase())

@@ -192,14 +192,14 @@ fn measured(answer: &Answer, pop: PopIndex, distance_km: Option<f64>) -> Option<
 /// A · affinity term of a node for the stream asked for, km.
 fn affinity(live: &Live, question: &Question<'_>, index: NodeIndex) -> Option<f64> {
     let group = live.fleet.group_of(index)?;
-    let pool = live.fleet.pools.iter().find(|pool| pool.members.contains(&index.0))?;
+    let pool = live.fleet.pool_with(index)?;
     let term = pool.affinity.term_of(super::bucket(question), group, index)?;
     Some(f64::from(live.plan.affinity_km * term))
 }
 
 /// The price and the provider term of a node, km; `None`: it does not count in this pool, or for this client.
 fn terms(live: &Live, answer: &Answer, index: NodeIndex) -> (Option<f64>, Option<f64>) {
-    let Some(pool) = live.fleet.pools.iter().find(|pool| pool.members.contains(&index.0)) else {
+    let Some(pool) = live.fleet.pool_with(index) else {
         return (None, None);
     };
     let isp = answer.located.isp;

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use super::Resolver;
 use crate::config::{Streams as Rules, Verdict};
 use crate::schedule::booking::status;
-use crate::schedule::fleet::Pool;
-use crate::schedule::node::{Node, NodeIndex, Role};
+use crate::schedule::node::{Node, NodeIndex, Role, UrlHost};
 use crate::state::Live;
 use crate::state::hosts::Whose;
 use crate::state::streams::{MOST_ORIGINS, Publication, Published, StreamName};
@@ -118,12 +117,14 @@ impl Resolver {
             return Vec::new();
         }
         let have = self.state.streams().origins(vhost, name);
-        let mut others: Vec<(f32, NodeIndex)> = siblings(&live, index)
+        let mut others: Vec<(f32, NodeIndex)> = live
+            .fleet
+            .siblings(index)
             .filter(|other| {
                 let node = live.fleet.node(*other);
                 node.role == Role::Origin && !have.iter().any(|id| **id == *node.id)
             })
-            .filter_map(|other| Some((room(&live, other)?, other)))
+            .filter_map(|other| Some((live.room(other, live.default_mbps())?, other)))
             .collect();
         others.sort_by(|(a, _), (b, _)| a.total_cmp(b));
         let upstreams = others.iter().filter_map(|(_, other)| Upstream::of(live.fleet.node(*other)));
@@ -135,23 +136,7 @@ impl Resolver {
 fn is_better_left(live: &Live, index: NodeIndex) -> bool {
     let leaving = live.ledger.line(index).is(status::DRAINING);
     (leaving || live.ledger.pressure(index, 0.0) >= 1.0)
-        && siblings(live, index).any(|other| room(live, other).is_some())
-}
-
-/// The pressure of a node with one more client, if it has room for that.
-#[expect(clippy::cast_precision_loss, reason = "a bitrate needs three digits")]
-fn room(live: &Live, index: NodeIndex) -> Option<f32> {
-    if live.ledger.line(index).is(live.ledger.unfit()) {
-        return None;
-    }
-    let pressure = live.ledger.pressure(index, live.plan.default_kbps as f32 / 1_000.0);
-    (pressure < 1.0).then_some(pressure)
-}
-
-/// The other nodes of its pool.
-fn siblings(live: &Live, index: NodeIndex) -> impl Iterator<Item = NodeIndex> {
-    let pool = live.fleet.pools.iter().find(|pool| pool.members.contains(&index.0));
-    pool.into_iter().flat_map(Pool::nodes).filter(move |other| *other != index)
+        && live.fleet.siblings(index).any(|other| live.room(other, live.default_mbps()).is_some())
 }
 
 fn is_down(live: &Live, index: NodeIndex) -> bool {
@@ -160,10 +145,10 @@ fn is_down(live: &Live, index: NodeIndex) -> bool {
 
 /// The node that calls from there.
 fn node_at(live: &Live, ip: IpAddr) -> Option<NodeIndex> {
-    live.fleet.at_address(ip).or_else(|| match live.hosts.at(ip) {
+    match live.whose(ip) {
         Some(Whose::One(index)) => Some(index),
         _ => None,
-    })
+    }
 }
 
 // === impl Upstream ===
@@ -178,13 +163,11 @@ impl Upstream {
     /// Its address as it stands in a URL.
     #[must_use]
     pub fn host(&self) -> String {
-        match self.ip {
-            IpAddr::V4(ip) => ip.to_string(),
-            IpAddr::V6(ip) => format!("[{ip}]"),
-        }
+        UrlHost(self.ip).to_string()
     }
 
-    /// The URL of a stream there, "app/stream", of a vhost ("": the default one).
+    /// The URL of a stream there, "app/stream", of a vhost ("": the default one), for a media server: those do not decode
+    /// names, so that nothing is escaped.
     #[must_use]
     pub fn url(&self, vhost: &str, name: &str) -> String {
         let vhost = if vhost.is_empty() { String::new() } else { format!("?vhost={vhost}") };

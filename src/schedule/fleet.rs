@@ -299,6 +299,18 @@ impl Fleet {
     pub fn pool(&self, index: PoolIndex) -> &Pool {
         &self.pools[usize::from(index.0)]
     }
+
+    /// A node's pool.
+    #[must_use]
+    pub fn pool_with(&self, index: NodeIndex) -> Option<&Pool> {
+        self.pools.iter().find(|pool| pool.members.contains(&index.0))
+    }
+
+    /// The other nodes of a node's pool.
+    pub fn siblings(&self, index: NodeIndex) -> impl Iterator<Item = NodeIndex> + use<> {
+        let pool = self.pool_with(index).map(Pool::nodes);
+        pool.into_iter().flatten().filter(move |other| *other != index)
+    }
 }
 
 /// Price of each node less the lowest of its pool, so that a price is never below 0.

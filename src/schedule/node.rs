@@ -1,5 +1,6 @@
 //! What a node is: the part of it that configuration or discovery tells and that no scrape changes.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::place::Location;
@@ -79,6 +80,10 @@ pub struct Node {
     pub missed: Option<u32>,
 }
 
+/// An address as it stands in a URL: IPv6 gets its brackets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UrlHost(pub IpAddr);
+
 // === impl Role ===
 
 impl Role {
@@ -100,6 +105,17 @@ impl Node {
     /// All addresses, IPv4 first.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
         self.ipv4.iter().map(|ip| IpAddr::V4(*ip)).chain(self.ipv6.iter().map(|ip| IpAddr::V6(*ip)))
+    }
+}
+
+// === impl UrlHost ===
+
+impl fmt::Display for UrlHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(ip) => write!(f, "{ip}"),
+            IpAddr::V6(ip) => write!(f, "[{ip}]"),
+        }
     }
 }
 

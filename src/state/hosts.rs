@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
+use super::Live;
 use crate::config::literal_address;
 use crate::schedule::fleet::Fleet;
 use crate::schedule::node::NodeIndex;
@@ -48,5 +49,15 @@ impl Hosts {
     #[must_use]
     pub fn at(&self, ip: IpAddr) -> Option<Whose> {
         self.0.get(&ip).copied()
+    }
+}
+
+// === impl Live ===
+
+impl Live {
+    /// Whose address it is: where players go, or where exporters are.
+    #[must_use]
+    pub fn whose(&self, ip: IpAddr) -> Option<Whose> {
+        self.fleet.at_address(ip).map(Whose::One).or_else(|| self.hosts.at(ip))
     }
 }

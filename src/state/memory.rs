@@ -4,20 +4,26 @@
 //! its configured capacity, and that an operator drained it. They are kept in a file, if the configuration names
 //! one: written whole and renamed into place, so that a reader never sees half of it. A file that cannot be read is said
 //! and passed over: a service that knows less is better than none.
+//!
+//! Nodes that register are not there yet when the file is read. What it says of nodes that there are not is kept for a
+//! day, in the file too, and taken over when they come: a drained server stays so over a restart of this service.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use super::State;
+use super::{Live, State};
 use crate::schedule::Moment;
 use crate::schedule::health::Drain;
 use crate::schedule::proven::Record;
 
 /// The form of the file. Another number is another form, and is refused.
 const VERSION: u32 = 1;
+/// How long a node that is not there is waited for, ms.
+const AWAIT_MS: u64 = 86_400_000;
 /// The largest file that is read, bytes: 65,535 nodes need less.
 const MOST_BYTES: u64 = 64 << 20;
 
@@ -55,6 +61,16 @@ struct Order {
     until_unix_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     evict_per_minute: Option<u32>,
+}
+
+/// What was remembered of nodes that are not of the fleet yet. No more than a file has, and only ever fewer.
+#[derive(Debug, Default)]
+pub(super) struct Awaited(Mutex<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    nodes: BTreeMap<Box<str>, Remembered>,
+    until: Moment,
 }
 
 /// Why a file of memory is of no use.
@@ -141,7 +157,8 @@ impl Memory {
 // === impl State ===
 
 impl State {
-    /// What is to be remembered now. Nodes that are not of the fleet any more are forgotten.
+    /// What is to be remembered now. Nodes that are not of the fleet any more are forgotten, those that are waited for
+    /// are not.
     #[must_use]
     pub fn memory(&self) -> Memory {
         let live = self.live.load();
@@ -155,17 +172,26 @@ impl State {
             let id = live.fleet.node(index).id.clone();
             (remembered != Remembered::default()).then_some((id, remembered))
         });
-        Memory { version: VERSION, nodes: nodes.collect() }
+        let mut all = self.awaited.at(self.clock.now()).nodes.clone();
+        all.extend(nodes);
+        Memory { version: VERSION, nodes: all }
     }
 
-    /// Takes over what was remembered of nodes that are of the fleet. Orders that have ended meanwhile are not given
-    /// again.
+    /// Takes over what was remembered of nodes that are of the fleet, and of others when they come. Orders that have
+    /// ended meanwhile are not given again.
     pub fn recall(&self, memory: &Memory) {
         let _orders = self.orders();
-        let live = self.live.load();
+        let until = self.clock.now().plus_ms(AWAIT_MS);
+        *self.awaited.lock() = Waiting { nodes: memory.nodes.clone(), until };
+        self.recall_newcomers(&self.live.load());
+    }
+
+    /// Takes over what was remembered of nodes that have been waited for and are of this fleet.
+    pub(super) fn recall_newcomers(&self, live: &Live) {
         let now = self.clock.now();
-        for (id, remembered) in &memory.nodes {
-            let Some(index) = live.fleet.by_id(id) else { continue };
+        let mut waiting = self.awaited.at(now);
+        waiting.nodes.retain(|id, remembered| {
+            let Some(index) = live.fleet.by_id(id) else { return true };
             let record = Record {
                 proven_mbps: remembered.proven_mbps.unwrap_or(0.0),
                 capped_mbps: remembered.capped_mbps,
@@ -174,7 +200,8 @@ impl State {
             if let Some(order) = remembered.drain.as_ref().and_then(|order| self.drain_of(order, now)) {
                 live.drain(index, order, now);
             }
-        }
+            false
+        });
     }
 
     fn order(&self, drain: &Drain) -> Order {
@@ -195,6 +222,23 @@ impl State {
         };
         let since = Moment(now.0.saturating_sub(unix_ms.saturating_sub(order.since_unix_ms)));
         Some(Drain { reason: order.reason.clone(), since, until, evict_per_minute: order.evict_per_minute })
+    }
+}
+
+// === impl Awaited ===
+
+impl Awaited {
+    /// Who is waited for as of `now`; in the end nobody.
+    fn at(&self, now: Moment) -> MutexGuard<'_, Waiting> {
+        let mut waiting = self.lock();
+        if now >= waiting.until {
+            waiting.nodes.clear();
+        }
+        waiting
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -25,10 +25,12 @@ fn seasoned() -> Arc<Telemetry> {
     telemetry.answers.refused(Refused::UnknownDomain);
     telemetry.problem("unknown-domain");
     telemetry.reload_done(1_700_000_000_000);
-    let observer = CountedObserver::new(Arc::clone(&telemetry), Arc::new(Deaf));
+    let observer = CountedObserver::new(Arc::clone(&telemetry), Page::Exporter, Arc::new(Deaf));
     let timing = Timing { sent: Moment(0), received: Moment(12) };
     observer.observed("sh-1", 0, Err(ProbeFailure::Timeout(3_000)), timing);
     observer.observed("sh-1", 0, Ok(Reading::default()), timing);
+    let lists = CountedObserver::new(Arc::clone(&telemetry), Page::List, Arc::new(Deaf));
+    lists.observed("sh-1", 0, Err(ProbeFailure::Timeout(3_000)), timing);
     telemetry
 }
 
@@ -51,6 +53,7 @@ fn what_was_counted_is_on_the_page() {
         "nearcast_http_connections{side=\"player\"} 1",
         "nearcast_scrape_failures_total{node=\"sh-1\",reason=\"timeout\"} 1",
         "nearcast_scrape_duration_seconds_count 2",
+        "nearcast_stream_list_failures_total{node=\"sh-1\",reason=\"timeout\"} 1",
         "nearcast_config_last_reload_success_timestamp_seconds 1700000000",
         "nearcast_ready 1",
         "nearcast_streams 3",

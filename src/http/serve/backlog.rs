@@ -29,7 +29,8 @@ use crate::sockets::BACKLOG;
 const AT_ONCE: u32 = 32;
 /// Most that wait here. Each is a descriptor, and no more than that.
 const MOST_WAITING: usize = BACKLOG as usize;
-/// Fewest that may wait, here and there: a pace that was taken in a bad moment must not close the door.
+/// Fewest that may wait, here and there, and however long: a pace that was taken in a bad moment must not close the door,
+/// nor must a machine that stood still for a moment.
 const FEWEST: usize = 8;
 /// How long after the last time that there was no room the kernel may keep as many as ever.
 const WIDE_AFTER: Duration = Duration::from_secs(1);
@@ -74,7 +75,7 @@ impl Backlog {
         if !self.waiting.is_empty() {
             let (now, longest_wait) = (Instant::now(), longest_wait());
             while let Some(next) = self.waiting.pop_front() {
-                if now - next.since > longest_wait {
+                if now - next.since > longest_wait && self.waiting.len() >= FEWEST {
                     self.closed += 1;
                     continue;
                 }
@@ -195,12 +196,17 @@ mod tests {
         // One is served, 49 are stamped.
         let _first = backlog.accept(&listener, longest_wait).await.unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;
+        // The last of them are too few to be a crowd.
+        for player in &early[50 - FEWEST..] {
+            let (_, address) = backlog.accept(&listener, longest_wait).await.unwrap();
+            assert_eq!(address, player.local_addr().unwrap());
+        }
         let late = crowd(&listener, 1).await;
         let (_, address) = backlog.accept(&listener, longest_wait).await.unwrap();
         assert_eq!(address, late[0].local_addr().unwrap());
-        assert_eq!((backlog.closed(), backlog.closed()), (49, 0));
+        assert_eq!((backlog.closed(), backlog.closed()), (49 - FEWEST, 0));
         let mut chunk = [0; 1];
-        let read = tokio::io::AsyncReadExt::read(early.last_mut().unwrap(), &mut chunk).await;
+        let read = tokio::io::AsyncReadExt::read(&mut early[1], &mut chunk).await;
         assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
     }
 

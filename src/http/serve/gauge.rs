@@ -16,8 +16,8 @@ use tokio::time::Instant;
 
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(10);
-/// Least weight of the newest look in the wait that counts: one slow poll is no queue. A look that took as long as the
-/// limit is one, and counts alone: the next would come too late.
+/// Weight of the newest look in the wait that counts, at the limit: one slow poll is no queue. A look that takes several
+/// times the limit is one, and counts more or alone: the next would come too late.
 const NEWEST: f32 = 0.3;
 /// Times the limit at which nearly all is refused.
 const FULL: f32 = 4.0;
@@ -71,7 +71,7 @@ pub(super) async fn watch(gauge: Arc<Gauge>, limit_ms: impl Fn() -> u64) {
         let newest = joined.elapsed().as_secs_f32() * 1000.0;
         #[expect(clippy::cast_precision_loss, reason = "milliseconds, at most ten thousand")]
         let limit_ms = limit_ms() as f32;
-        wait_ms += (newest / limit_ms).clamp(NEWEST, 1.0) * (newest - wait_ms);
+        wait_ms += (NEWEST * newest / limit_ms).clamp(NEWEST, 1.0) * (newest - wait_ms);
         gauge.set(wait_ms, limit_ms);
     }
 }

@@ -75,19 +75,16 @@ pub(in crate::http) fn srs(value: &Value) -> Response {
     json_bytes(value.to_string().into())
 }
 
-/// The client may go on.
-pub(in crate::http) fn go_on(dialect: Dialect) -> Response {
-    match dialect {
-        Dialect::Srs => json_bytes(Bytes::from_static(b"{\"code\":0}")),
-        Dialect::NginxRtmp => StatusCode::OK.into_response(),
-    }
+/// The client may go on. nginx-rtmp looks at the status alone.
+pub(in crate::http) fn go_on() -> Response {
+    json_bytes(Bytes::from_static(b"{\"code\":0}"))
 }
 
 /// nginx-rtmp is to pull the stream from there.
 pub(in crate::http) fn pull_from(url: &str) -> Response {
     match HeaderValue::try_from(url) {
         Ok(location) => (StatusCode::FOUND, [(LOCATION, location)]).into_response(),
-        Err(_) => go_on(Dialect::NginxRtmp),
+        Err(_) => go_on(),
     }
 }
 

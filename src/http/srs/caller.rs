@@ -20,9 +20,9 @@ use ring::rand::SystemRandom;
 use crate::config::Streams;
 use crate::http::Front;
 use crate::schedule::node::NodeIndex;
+use crate::state::State;
 use crate::state::hosts::Whose;
 use crate::state::streams::Identity;
-use crate::state::{Live, State};
 
 /// Shortest token, characters.
 const SHORTEST: usize = 16;
@@ -175,7 +175,7 @@ impl Callers {
             Some(token) => Some(self.pool(token).ok_or(Stranger::BadToken)?),
             None => None,
         };
-        let whose = whose(&live, shown.ip);
+        let whose = live.whose(shown.ip);
         if pool.is_none() && whose.is_none() && !self.trusts(shown.ip) {
             return Err(Stranger::Unknown);
         }
@@ -208,7 +208,7 @@ impl Callers {
         let token = path.strip_prefix("/t/").and_then(|rest| rest.split('/').next());
         match token {
             Some(token) => self.pool(token).is_some(),
-            None => self.trusts(ip) || whose(&state.live(), ip).is_some(),
+            None => self.trusts(ip) || state.live().whose(ip).is_some(),
         }
     }
 
@@ -219,11 +219,6 @@ impl Callers {
     fn trusts(&self, ip: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(&ip))
     }
-}
-
-/// Whose address it is: where players go, or where exporters are.
-fn whose(live: &Live, ip: IpAddr) -> Option<Whose> {
-    live.fleet.at_address(ip).map(Whose::One).or_else(|| live.hosts.at(ip))
 }
 
 fn mac(key: &hmac::Key, token: &str) -> Mac {

@@ -102,7 +102,7 @@ impl Asked<'_> {
     fn go_on(&self) -> Response {
         match (self.hook, self.dialect) {
             (Hook::Forward, Dialect::Srs) => answer::srs(&json!({ "code": 0, "data": { "urls": [] } })),
-            (_, dialect) => answer::go_on(dialect),
+            _ => answer::go_on(),
         }
     }
 }

@@ -47,10 +47,10 @@ pub(in crate::http) async fn take(
     let callers = callers.ok_or_else(no_surface)?;
     let ip = front.client(peer, request.headers());
     let outcome = async {
-        let shown = Shown { prefix: &prefix, node: None, identity: None, ip };
-        // Before anything of a stranger's is read.
-        let caller = callers.who(front.resolver.state(), shown)?;
+        // A stranger's, too: an answer before the end of a request ends its connection, under whatever comes next on it.
         let body = axum::body::to_bytes(request.into_body(), LONGEST_BODY).await;
+        let shown = Shown { prefix: &prefix, node: None, identity: None, ip };
+        let caller = callers.who(front.resolver.state(), shown)?;
         let beat = heartbeat::read(&body.map_err(|_| Refusal::TooLarge)?)?;
         let sender = Sender { node: caller.node, named: caller.named, pool: caller.pool, ip };
         Ok::<_, Refusal>(front.resolver.state().heartbeat(&sender, beat)?)

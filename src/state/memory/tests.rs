@@ -3,7 +3,8 @@
 use super::super::tests::live;
 use super::*;
 use crate::clock::Clock;
-use crate::schedule::node::NodeIndex;
+use crate::schedule::fleet::{Fleet, PoolSpec};
+use crate::schedule::node::{Node, NodeIndex};
 
 fn state() -> std::sync::Arc<State> {
     State::new(live(), Clock::system()).0
@@ -34,14 +35,55 @@ fn what_was_proven_and_ordered_comes_back_after_a_restart() {
 }
 
 #[test]
-fn an_order_that_ended_meanwhile_and_a_node_that_is_gone_are_passed_over() {
+fn an_order_that_ended_meanwhile_is_passed_over_and_a_node_that_is_gone_is_waited_for() {
     let over =
         Order { reason: None, since_unix_ms: 1_000, until_unix_ms: Some(2_000), evict_per_minute: None };
     let node = |drain| Remembered { proven_mbps: Some(10.0), drain, capped_mbps: None };
     let state = state();
     state.recall(&remembered(&[("sh-1", node(Some(over))), ("gone", node(None))]));
     assert!(state.live().report(NodeIndex(0)).drain.is_none());
+    assert_eq!(state.memory().nodes.keys().map(|id| &**id).collect::<Vec<_>>(), ["gone", "sh-1"]);
+    let a_day_later = state.clock().now().plus_ms(AWAIT_MS);
+    assert!(state.awaited.at(a_day_later).nodes.is_empty(), "not for ever");
     assert_eq!(state.memory().len(), 1);
+}
+
+#[test]
+fn what_is_remembered_of_a_node_is_taken_over_when_it_registers_after_the_restart() {
+    let order = || Order {
+        reason: Some("new kernel".into()),
+        since_unix_ms: 1_000,
+        until_unix_ms: None,
+        evict_per_minute: Some(30),
+    };
+    let node = Remembered { proven_mbps: Some(10.0), drain: Some(order()), capped_mbps: None };
+    let state = state();
+    let before = remembered(&[("came-1", node)]);
+    state.recall(&before);
+    assert_eq!(state.memory(), before, "a write before it comes does not forget it");
+
+    let (there, plan) = (state.live().fleet.nodes.clone(), state.live().plan);
+    let came = Node {
+        id: "came-1".into(),
+        ipv4: vec!["192.0.2.77".parse().unwrap()],
+        ipv6: Vec::new(),
+        ..there[0].clone()
+    };
+    let fleet = |nodes| {
+        let pool = PoolSpec { name: there[0].pool.clone(), on_overload: Default::default() };
+        Live::new(Fleet::build(nodes, &[pool], &[]).unwrap(), plan, state.clock().now())
+    };
+    state.replace_registered(fleet(there.iter().cloned().chain([came.clone()]).collect()));
+    let report = state.live().report(state.live().fleet.by_id("came-1").unwrap());
+    let drain = report.drain.as_ref().unwrap();
+    assert_eq!((drain.reason.as_deref(), drain.evict_per_minute), (Some("new kernel"), Some(30)));
+    assert_eq!(report.proven_mbps, 10.0);
+
+    state.undrain("came-1");
+    state.replace_registered(fleet(there.to_vec()));
+    state.replace_registered(fleet(there.iter().cloned().chain([came]).collect()));
+    let report = state.live().report(state.live().fleet.by_id("came-1").unwrap());
+    assert!(report.drain.is_none(), "once is enough");
 }
 
 #[test]
