@@ -21,6 +21,9 @@ READY_LIMIT_S=90
 # What the player side alone serves. The operators' side is asked for all other paths, the probes among them.
 PLAYER_PATHS='^/(resolve|rtt|dns-query|api/v1/.*|hooks/.*|t/.*|\{app\}/.*)?$'
 
+# Takes octets of a kind that schemathesis cannot make; tests/blackbox/doh.rs has a table of them.
+OCTETS=dnsQueryPost
+
 fail() {
     echo "schemathesis.sh: $*" >&2
     exit 1
@@ -85,7 +88,7 @@ check_player() {
     side=$1
     shift
     check "$side" "$@" --include-path-regex "$PLAYER_PATHS" --exclude-tag media \
-        --exclude-operation-id-regex '^(play|pull)' || return 1
+        --exclude-operation-id-regex "^(play|pull|$OCTETS\$)" || return 1
     # domain= and vhost= have to agree, which the contract has no words for.
     check "$side" "$@" --include-operation-id-regex '^(play|pull)' --exclude-checks positive_data_acceptance
 }
