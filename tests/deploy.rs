@@ -1,10 +1,6 @@
 //! The files for media servers in `deploy/` are what our own side accepts, and what nginx does.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test that cannot read its files should stop at once"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot read its files should stop at once")]
 
 use std::path::PathBuf;
 use std::process::Command;
