@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use reqwest::Client;
 use serde_json::json;
 
-use super::stage::{scrape_each, until_node};
-use super::support::{Service, TestExporter};
+use super::stage::{PATIENCE, scrape_each, until_node};
+use super::support::{Service, TestExporter, eventually};
 
 const EDGES: usize = 200;
 const MIDDLES: usize = 20;
@@ -110,6 +111,26 @@ async fn publish_all(service: &Arc<Service>) {
     .await;
 }
 
+/// Streams are spread by a sweep each second, so one that was just published may move: waits until some sweeps have
+/// changed nothing.
+async fn until_spread(service: &Service) {
+    let client = at(&edge(0));
+    let last = Mutex::new((Vec::new(), Instant::now()));
+    eventually("the streams are spread", PATIENCE, || async {
+        let mut hosts = Vec::new();
+        for stream in (0..STREAMS).step_by(10) {
+            hosts.push(told(service, &client, stream).await);
+        }
+        let mut last = last.lock().unwrap();
+        if last.0 != hosts {
+            *last = (hosts, Instant::now());
+        }
+        let settled = last.1.elapsed();
+        if settled > Duration::from_millis(2_500) { Ok(()) } else { Err(format!("the same for {settled:?}")) }
+    })
+    .await;
+}
+
 /// What every edge is told of its streams: stream → the hosts named, and how many edges asked.
 async fn pulls_of_edges(service: &Arc<Service>) -> Vec<(BTreeSet<String>, usize)> {
     let answers = each(EDGES, |number| {
@@ -138,6 +159,7 @@ async fn each_stream_is_pulled_once_by_each_layer_and_when_an_upstream_dies_only
     let service = Arc::new(Service::launch(&config(&exporter.url())).await);
     until_node(&service, "middle-0", "is measured", |node| node["state"] == "healthy").await;
     publish_all(&service).await;
+    until_spread(&service).await;
 
     // One host for all edges of a stream; each layer between is asked for its own streams in turn.
     let before = pulls_of_edges(&service).await;
