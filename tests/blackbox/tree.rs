@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::Client;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::stage::{PATIENCE, scrape_each, until_node};
 use super::support::{Service, TestExporter, eventually};
