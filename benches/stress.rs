@@ -201,7 +201,7 @@ async fn peak(address: SocketAddr, kept: bool) -> f64 {
     let tally = Arc::new(Tally::default());
     let end = Instant::now() + Duration::from_secs(5);
     let mut players = JoinSet::new();
-    for _ in 0..64 {
+    for _ in 0..256 {
         let tally = Arc::clone(&tally);
         players.spawn(async move {
             let mut stream = None;
