@@ -153,7 +153,8 @@ pub fn heartbeat_body(bytes: &[u8]) {
     assert!(told.host.is_some_and(|host| host.cpus <= 65_536));
 }
 
-/// The body of a hook, in both dialects and for every hook: a call names a stream where there is one, within its bounds.
+/// The body of a hook, in both dialects and for every hook: a call names a stream where there is one, within its bounds;
+/// but for what nginx-rtmp pulls itself, which it announces without an app.
 pub fn hook_body(bytes: &[u8]) {
     for dialect in [Dialect::Srs, Dialect::NginxRtmp] {
         let calls =
@@ -163,7 +164,10 @@ pub fn hook_body(bytes: &[u8]) {
         for (hook, call) in calls {
             let is_of_a_stream =
                 matches!(hook, Hook::Publish | Hook::Unpublish | Hook::Play | Hook::Stop | Hook::Forward);
-            assert_eq!(call.name.is_some(), is_of_a_stream, "{hook:?}: {call:?}");
+            let may_be_own_pull =
+                dialect == Dialect::NginxRtmp && matches!(hook, Hook::Publish | Hook::Unpublish);
+            let is_named = call.name.is_some();
+            assert!(is_named == is_of_a_stream || !is_named && may_be_own_pull, "{hook:?}: {call:?}");
             assert!(call.client.len() <= 64 && call.identity.server.len() <= 64);
             let Some(name) = call.name else { continue };
             let parts = [name.vhost(), name.name()];
