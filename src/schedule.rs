@@ -29,6 +29,7 @@ pub mod inflight;
 pub mod kappa;
 pub mod learnt;
 pub mod margin;
+pub mod recursors;
 pub mod uplink;
 
 pub mod cells;

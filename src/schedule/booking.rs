@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use super::budget::KmPrice;
 use super::fleet::Fleet;
+use super::kappa::Kappa;
 use super::margin;
 use super::node::NodeIndex;
 use super::reading::Moment;
@@ -27,7 +28,7 @@ use super::terms::TermSettings;
 use super::uplink::Uplinks;
 
 pub use self::bounds::{Bounds, TIERS};
-pub use self::line::{Batch, ELASTIC, Line, LineUpdate};
+pub use self::line::{Batch, ELASTIC, Line, LineUpdate, Party};
 
 /// What makes a node a candidate or not: bits of [`Line::status`].
 pub mod status {
@@ -82,6 +83,8 @@ pub struct Ledger {
     isp_km: f32,
     /// Viewers that really arrive per own booking, f32 bits: stands for the other replicas.
     kappa: AtomicU32,
+    /// How much more a viewer counts that is taken to stand behind a shared answer, f32 bits.
+    factor: AtomicU32,
     /// 1: more than half of the fleet is stale, so the fault is ours and staleness is ignored.
     stale_rule_off: AtomicU32,
 }
@@ -104,6 +107,7 @@ impl Ledger {
             price: KmPrice::default(),
             isp_km: 0.0,
             kappa: AtomicU32::new(kappa.to_bits()),
+            factor: AtomicU32::new(1.0_f32.to_bits()),
             stale_rule_off: AtomicU32::new(0),
         }
     }
@@ -148,6 +152,16 @@ impl Ledger {
         line.book(kbps, now);
         if line.is(status::UPLINK) {
             self.uplinks.book(node, u64::from(kbps));
+        }
+        self.rebound(node);
+    }
+
+    /// Books several viewers on a node at `now`, and bounds it anew.
+    pub fn book_party(&self, node: NodeIndex, party: Party, now: Moment) {
+        let line = self.line(node);
+        line.book_party(party, now);
+        if line.is(status::UPLINK) {
+            self.uplinks.book(node, party.all_kbps());
         }
         self.rebound(node);
     }
@@ -252,6 +266,18 @@ impl Ledger {
         f32::from_bits(self.kappa.load(Relaxed))
     }
 
+    /// How much more a viewer counts that is taken to stand behind a shared answer, by DNS.
+    #[must_use]
+    pub fn crowd_factor(&self) -> f32 {
+        f32::from_bits(self.factor.load(Relaxed))
+    }
+
+    /// Takes over what the fleet has taught: κ, and that factor.
+    pub fn learn(&self, kappa: &Kappa) {
+        self.set_kappa(single(kappa.value()));
+        self.factor.store(single(kappa.factor()).to_bits(), Relaxed);
+    }
+
     /// Sets κ.
     pub fn set_kappa(&self, kappa: f32) {
         self.kappa.store(kappa.to_bits(), Relaxed);
@@ -308,4 +334,9 @@ impl Ledger {
     pub fn uplinks(&self) -> &Uplinks {
         &self.uplinks
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "κ needs three digits")]
+fn single(kappa: f64) -> f32 {
+    kappa as f32
 }

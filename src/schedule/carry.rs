@@ -32,7 +32,7 @@ pub struct Carry {
 #[derive(Clone, Copy, Debug)]
 struct Pending {
     kbps: u64,
-    answers: u32,
+    answers: f64,
     /// Mean moment of the bookings, weighted by bitrate …
     booked_at: Moment,
     /// … and how far from it they lie at most, ms.
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     fn batch(kbps: u64, mean_ms: u64, since: u64) -> Batch {
-        Batch { answers: 1, kbps, kbps_ms: kbps * mean_ms, since: Moment(since) }
+        Batch { answers: 1.0, shared: 0.0, kbps, kbps_ms: kbps * mean_ms, since: Moment(since) }
     }
 
     #[test]

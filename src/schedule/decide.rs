@@ -9,8 +9,11 @@
 //!
 //! What a pool's `on_overload` makes of stages 3 and 4 is the caller's business.
 
+mod shared;
+
 use arrayvec::ArrayVec;
 
+pub use self::shared::{consider_shared, decide_shared};
 use super::booking::{Ledger, TIERS, status};
 use super::fleet::{Fleet, Group};
 use super::node::NodeIndex;

@@ -41,10 +41,10 @@ impl Second {
     }
 }
 
-/// Adds one answer at `now`.
-pub fn add(cell: &AtomicU64, now: Moment) {
+/// Adds so many answers at `now`.
+pub fn add(cell: &AtomicU64, answers: f32, now: Moment) {
     // A lost race retries; under contention the loser's Δt is 0 and costs no exponential worth counting.
-    let _ = cell.fetch_update(Relaxed, Relaxed, |word| Some(pack(value(word, now) + 1.0, now)));
+    let _ = cell.fetch_update(Relaxed, Relaxed, |word| Some(pack(value(word, now) + answers, now)));
 }
 
 /// Answers in the first stage at `now`.
@@ -79,7 +79,7 @@ mod tests {
     fn answers_leave_the_first_stage_after_half_the_connect_delay() {
         let cell = AtomicU64::new(0);
         for _ in 0..100 {
-            add(&cell, Moment(5_000));
+            add(&cell, 1.0, Moment(5_000));
         }
         assert!((at(&cell, Moment(5_000)) - 100.0).abs() < 1e-3);
         assert!((at(&cell, Moment(5_500)) - 36.79).abs() < 0.01);
@@ -92,7 +92,7 @@ mod tests {
         let mut before = 0.0;
         let mut both = 0.0;
         for ms in (0..20_000).step_by(10) {
-            add(&cell, Moment(ms));
+            add(&cell, 1.0, Moment(ms));
             if ms % 1_000 == 990 {
                 let first = f64::from(at(&cell, Moment(ms)));
                 both = first + second.moved(100.0 + before - first, Moment(ms));
@@ -109,7 +109,7 @@ mod tests {
         let mut before = (0.0, 0.0);
         for (end, came) in [(1_000, 25.0), (2_000, 75.0), (3_000, 100.0), (4_000, 100.0)] {
             for ms in (end - 1_000..end).step_by(10) {
-                add(&cell, Moment(ms));
+                add(&cell, 1.0, Moment(ms));
             }
             let first = f64::from(at(&cell, Moment(end)));
             let held = first + second.moved(100.0 + before.0 - first, Moment(end));

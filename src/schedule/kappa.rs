@@ -15,6 +15,10 @@
 //!   known to half a second at best, and in the first second of a crowd that is most of them.
 //! - *Clamped*: at most twice the configured replicas, else 64; never under ½ (pollers would push it there).
 
+mod fronts;
+
+use self::fronts::Fronts;
+
 /// Rounds of the fleet that the fast memory holds.
 const FAST_ROUNDS: f64 = 3.0;
 /// Rounds of the fleet that the slow memory holds.
@@ -28,13 +32,14 @@ const LEAST: f64 = 0.5;
 /// Highest κ where replicas are not configured.
 const MOST: f64 = 64.0;
 
-/// The learner. One per front and replica.
+/// The learner. One per replica.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Kappa {
     prior: f64,
     most: f64,
     fast: Memory,
     slow: Memory,
+    fronts: Fronts,
     /// Nodes that have a client counter.
     nodes: f64,
 }
@@ -43,6 +48,26 @@ pub struct Kappa {
 struct Memory {
     seen: f64,
     own: f64,
+    shared: f64,
+}
+
+/// Own answers of a window, as far as its connections can have come of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Answered {
+    /// To viewers who asked for themselves.
+    pub own: f64,
+    /// Viewers taken to stand behind shared ones.
+    pub shared: f64,
+}
+
+// === impl Answered ===
+
+impl Answered {
+    /// So many answers, of which this part is shared.
+    #[must_use]
+    pub fn of(answers: f64, shared_part: f64) -> Self {
+        Self { own: answers * (1.0 - shared_part), shared: answers * shared_part }
+    }
 }
 
 // === impl Kappa ===
@@ -53,26 +78,38 @@ impl Kappa {
     pub fn new(replicas: Option<u32>) -> Self {
         let prior = f64::from(replicas.unwrap_or(1));
         let most = replicas.map_or(MOST, |replicas| 2.0 * f64::from(replicas));
-        Self { prior, most, fast: Memory::default(), slow: Memory::default(), nodes: 1.0 }
+        let (memory, fronts) = (Memory::default(), Fronts::default());
+        Self { prior, most, fast: memory, slow: memory, fronts, nodes: 1.0 }
     }
 
-    /// Takes in one window of one node whose client counter was read: `connected` clients came, `own_aligned` of
-    /// our answers should be among them. `nodes` is how many nodes of the fleet have such a counter.
-    pub fn learn(&mut self, connected: f64, own_aligned: f64, nodes: usize) {
+    /// Takes in one window of one node whose client counter was read: `connected` clients came, and those of our
+    /// answers should be among them. `nodes` is how many nodes of the fleet have such a counter.
+    pub fn learn(&mut self, connected: f64, answered: Answered, nodes: usize) {
         #[expect(clippy::cast_precision_loss, reason = "a fleet is below 2^52 nodes")]
         let nodes = nodes.max(1) as f64;
         self.nodes = nodes;
         for (memory, rounds) in [(&mut self.fast, FAST_ROUNDS), (&mut self.slow, SLOW_ROUNDS)] {
             let keep = (-1.0 / (rounds * nodes)).exp();
             memory.seen = memory.seen * keep + connected;
-            memory.own = memory.own * keep + own_aligned;
+            memory.own = memory.own * keep + answered.own;
+            memory.shared = memory.shared * keep + answered.shared;
         }
+        self.fronts.learn(connected, answered.own, answered.shared, nodes);
+    }
+
+    /// How much more a viewer counts that is taken to stand behind an answer by DNS.
+    #[must_use]
+    pub fn factor(&self) -> f64 {
+        self.fronts.factor(self.prior)
     }
 
     /// κ in force.
     #[must_use]
     pub fn value(&self) -> f64 {
-        let of = |memory: &Memory, prior: f64| (memory.seen + prior * self.prior) / (memory.own + prior);
+        let factor = if self.slow.shared > 0.0 { self.factor() } else { 0.0 };
+        let of = |memory: &Memory, prior: f64| {
+            (memory.seen + prior * self.prior) / (memory.own + factor * memory.shared + prior)
+        };
         let larger = of(&self.fast, PRIOR_ANSWERS).max(of(&self.slow, PRIOR_ANSWERS));
         larger.max(of(&self.slow, PRIOR_ANSWERS_PER_NODE * self.nodes)).clamp(LEAST, self.most)
     }
@@ -95,7 +132,7 @@ mod tests {
     fn after(rounds: u32, connected: f64, own: f64) -> f64 {
         let mut kappa = Kappa::new(None);
         for _ in 0..rounds * 10 {
-            kappa.learn(connected, own, 10);
+            kappa.learn(connected, Answered { own, shared: 0.0 }, 10);
         }
         kappa.value()
     }

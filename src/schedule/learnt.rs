@@ -1,7 +1,7 @@
 //! Learnt: what a replica has learnt from the whole fleet, the prior of every node.
 
 use super::cost::FleetCost;
-use super::kappa::Kappa;
+use super::kappa::{Answered, Kappa};
 use super::traffic::{FleetHazard, Flow};
 
 /// Fleet-wide learning of one replica.
@@ -28,6 +28,8 @@ pub struct Lesson {
     pub own: f64,
     /// Own answers that should be among its connections.
     pub own_aligned: f64,
+    /// Which part of them are viewers taken to stand behind shared answers, 0 to 1.
+    pub shared_part: f64,
     /// Share of the window that a viewer who came in it was present, on average.
     pub presence: f64,
     /// Cores of the machine that one Mbit/s takes on this node; 0: not learnt.
@@ -59,7 +61,8 @@ impl Learnt {
 
     /// Takes in one window.
     pub fn learn(&mut self, lesson: &Lesson) {
-        self.kappa.learn(lesson.flow.connected, lesson.own_aligned, self.nodes);
+        let answered = Answered::of(lesson.own_aligned, lesson.shared_part);
+        self.kappa.learn(lesson.flow.connected, answered, self.nodes);
         self.hazard.learn(&lesson.flow, self.nodes);
         self.system_cost.learn(lesson.system_cores_per_mbps);
         self.process_cost.learn(lesson.process_cores_per_mbps);

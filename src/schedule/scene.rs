@@ -170,6 +170,12 @@ impl<'a> Scene<'a> {
         Self { tier, per_limit: 1.0 / TIERS[tier], minds_margin: false, minds_detour: false, ..self }
     }
 
+    /// The same scene under a limit below that of everybody, as a share of it.
+    #[must_use]
+    pub fn under(self, limit: f32) -> Self {
+        Self { per_limit: 1.0 / limit, ..self }
+    }
+
     /// Whether no node of a group can have room, at the cost of one load (three where PoPs have uplinks).
     #[must_use]
     #[inline]

@@ -141,7 +141,7 @@ impl Live {
         if let Some(lesson) = watch.observe(target, outcome, timing, self.ledger.line(node)) {
             let mut learnt = self.learnt();
             learnt.learn(&lesson);
-            self.ledger.set_kappa(single(learnt.kappa.value()));
+            self.ledger.learn(&learnt.kappa);
         }
         self.publish(node, cell, &mut watch, now);
     }
@@ -154,7 +154,7 @@ impl Live {
         if let Some(lesson) = watch.beat(source, told, at, self.ledger.line(node)) {
             let mut learnt = self.learnt();
             learnt.learn(&lesson);
-            self.ledger.set_kappa(single(learnt.kappa.value()));
+            self.ledger.learn(&learnt.kappa);
         }
         self.publish(node, cell, &mut watch, now);
     }
@@ -263,7 +263,7 @@ impl Live {
         }
         if self.plan.replicas == before.plan.replicas {
             let learnt = before.learnt_so_far().among(self.fleet.nodes.len());
-            self.ledger.set_kappa(single(learnt.kappa.value()));
+            self.ledger.learn(&learnt.kappa);
             *self.learnt() = learnt;
         }
         if self.plan.terms == before.plan.terms {

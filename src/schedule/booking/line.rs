@@ -8,9 +8,14 @@ use crate::schedule::reading::Moment;
 /// Elastic resources, in this order: bandwidth, system CPU, process CPU.
 pub const ELASTIC: usize = 3;
 
-/// Low bits of [`Line::booked`] that hold kbit/s; above them stands the number of answers.
-const KBPS_BITS: u32 = 40;
+/// Low bits of [`Line::booked`] that hold kbit/s (274 Tbit/s); above them stands the number of answers, in parts.
+const KBPS_BITS: u32 = 38;
 const KBPS_MASK: u64 = (1 << KBPS_BITS) - 1;
+/// Low bits of [`Line::since`] that hold time, ms: 34 years.
+const TIME_BITS: u32 = 40;
+const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
+/// Parts of an answer that are told apart: a node's share of one that stands for less than a viewer is less than one.
+const PARTS: u64 = 16;
 
 /// What one scrape tells the ledger about a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -31,11 +36,26 @@ pub struct LineUpdate {
     pub status: u32,
 }
 
+/// Viewers that one shared answer books on one node.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Party {
+    /// How many they are taken to be. Whole sixteenths count.
+    pub viewers: f32,
+    /// How much more one of them counts than who asks for itself, see [`crate::schedule::kappa`].
+    pub factor: f32,
+    /// What each of them needs, kbit/s.
+    pub kbps: u32,
+    /// How much later they come on average than somebody who asks for itself, ms.
+    pub later_ms: u64,
+}
+
 /// Bookings of the window that a scrape has just closed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Batch {
-    /// Answers.
-    pub answers: u32,
+    /// Answers, shared ones as the viewers behind them.
+    pub answers: f64,
+    /// Of those, viewers taken to stand behind shared answers.
+    pub shared: f64,
     /// Σ of their bitrates, kbit/s.
     pub kbps: u64,
     /// Σ of bitrate × time since the window began, kbit/s · ms.
@@ -52,12 +72,26 @@ pub struct Line {
     slope: [AtomicU32; ELASTIC],
     floor: AtomicU32,
     status: AtomicU32,
-    /// Answers since the window began in the upper 24 bits, their kbit/s in the lower 40: one addition books both.
+    /// Answers since the window began in the upper 26 bits, in sixteenths, their kbit/s in the lower 38: one addition
+    /// books both.
     booked: AtomicU64,
     kbps_ms: AtomicU64,
-    since_ms: AtomicU64,
+    /// When the window began, ms, in the lower 40 bits; above it the viewers behind shared answers, in sixteenths.
+    since: AtomicU64,
     /// Answers that are still connecting, see [`inflight`].
     in_flight: AtomicU64,
+}
+
+// === impl Party ===
+
+impl Party {
+    /// What all of them need as it is booked, kbit/s.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rounded, and bounded")]
+    pub fn all_kbps(self) -> u64 {
+        let all = f64::from(self.kbps) * f64::from(self.viewers) * f64::from(self.factor);
+        (all.round() as u64).min(KBPS_MASK)
+    }
 }
 
 // === impl Line ===
@@ -101,10 +135,20 @@ impl Line {
 
     /// Books one answer of `kbps` at `now`.
     pub fn book(&self, kbps: u32, now: Moment) {
-        let since = Moment(self.since_ms.load(Relaxed));
-        self.booked.fetch_add((1 << KBPS_BITS) | u64::from(kbps), Relaxed);
+        let since = self.since();
+        self.booked.fetch_add((PARTS << KBPS_BITS) | u64::from(kbps), Relaxed);
         self.kbps_ms.fetch_add(u64::from(kbps) * now.since_ms(since), Relaxed);
-        inflight::add(&self.in_flight, now);
+        inflight::add(&self.in_flight, 1.0, now);
+    }
+
+    /// Books several viewers at `now`.
+    pub fn book_party(&self, party: Party, now: Moment) {
+        let since = self.since();
+        let viewers = f64::from(party.viewers);
+        self.booked.fetch_add(parts(viewers, KBPS_BITS) | party.all_kbps(), Relaxed);
+        self.since.fetch_add(parts(viewers, TIME_BITS), Relaxed);
+        self.kbps_ms.fetch_add(party.all_kbps() * (now.since_ms(since) + party.later_ms), Relaxed);
+        inflight::add(&self.in_flight, party.viewers, now);
     }
 
     /// Own answers that are still connecting at `now`.
@@ -115,57 +159,60 @@ impl Line {
 
     /// Closes the window: takes its bookings out and begins a new one at `now`.
     pub fn close_window(&self, now: Moment) -> Batch {
-        let since = Moment(self.since_ms.swap(now.0, Relaxed));
+        let since = self.since.swap(now.0 & TIME_MASK, Relaxed);
         let booked = self.booked.swap(0, Relaxed);
         let kbps_ms = self.kbps_ms.swap(0, Relaxed);
         Batch {
-            answers: u32::try_from(booked >> KBPS_BITS).unwrap_or(u32::MAX),
+            answers: unpacked(booked, KBPS_BITS),
+            shared: unpacked(since, TIME_BITS),
             kbps: booked & KBPS_MASK,
             kbps_ms,
-            since,
+            since: Moment(since & TIME_MASK),
         }
     }
 
     /// When the window began.
     #[must_use]
     pub fn since(&self) -> Moment {
-        Moment(self.since_ms.load(Relaxed))
+        Moment(self.since.load(Relaxed) & TIME_MASK)
     }
 
     /// Sets when the window began, on a line that replaces another one.
     pub fn set_since(&self, since: Moment) {
-        self.since_ms.store(since.0, Relaxed);
+        self.since.store(since.0 & TIME_MASK, Relaxed);
     }
 
     /// Puts bookings of another line on this one, when a reload replaces the ledger.
     pub fn take_over(&self, batch: Batch) {
-        self.booked.fetch_add((u64::from(batch.answers) << KBPS_BITS) | (batch.kbps & KBPS_MASK), Relaxed);
+        self.booked.fetch_add(parts(batch.answers, KBPS_BITS) | batch.kbps & KBPS_MASK, Relaxed);
+        self.since.fetch_add(parts(batch.shared, TIME_BITS), Relaxed);
         self.kbps_ms.fetch_add(batch.kbps_ms, Relaxed);
     }
 
     /// Bookings since the window began, which goes on.
     #[must_use]
     pub fn bookings(&self) -> Batch {
-        let booked = self.booked.load(Relaxed);
+        let (booked, since) = (self.booked.load(Relaxed), self.since.load(Relaxed));
         Batch {
-            answers: u32::try_from(booked >> KBPS_BITS).unwrap_or(u32::MAX),
+            answers: unpacked(booked, KBPS_BITS),
+            shared: unpacked(since, TIME_BITS),
             kbps: booked & KBPS_MASK,
-            since: self.since(),
+            since: Moment(since & TIME_MASK),
             ..Batch::default()
         }
     }
 
     /// Own bookings since the window began, Mbit/s.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "below 2^40 kbit/s; a pressure needs three digits")]
+    #[expect(clippy::cast_precision_loss, reason = "below 2^38 kbit/s; a pressure needs three digits")]
     pub fn booked_mbps(&self) -> f32 {
         (self.booked.load(Relaxed) & KBPS_MASK) as f32 / 1000.0
     }
 
-    /// Answers since the window began.
+    /// Answers since the window began, those that stand for several viewers as so many; rounded.
     #[must_use]
     pub fn answers(&self) -> u64 {
-        self.booked.load(Relaxed) >> KBPS_BITS
+        ((self.booked.load(Relaxed) >> KBPS_BITS) + PARTS / 2) / PARTS
     }
 
     /// Pressure with `mbps` on top of what is measured, `kappa` times what is booked included.
@@ -181,6 +228,18 @@ impl Line {
         }
         x
     }
+}
+
+/// A number in sixteenths, above `bits` others; what does not fit is as much as does.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rounded, and within its bits")]
+fn parts(number: f64, bits: u32) -> u64 {
+    let most = (u64::MAX >> bits) as f64;
+    ((number * PARTS as f64).round().clamp(0.0, most) as u64) << bits
+}
+
+#[expect(clippy::cast_precision_loss, reason = "26 bits fit exactly")]
+fn unpacked(word: u64, bits: u32) -> f64 {
+    (word >> bits) as f64 / PARTS as f64
 }
 
 #[cfg(test)]
@@ -231,7 +290,13 @@ mod tests {
         let batch = line.close_window(Moment(3_000));
         assert_eq!(
             batch,
-            Batch { answers: 2, kbps: 8_000, kbps_ms: 3_000 * 400 + 5_000 * 1_000, since: Moment(1_000) }
+            Batch {
+                answers: 2.0,
+                shared: 0.0,
+                kbps: 8_000,
+                kbps_ms: 3_000 * 400 + 5_000 * 1_000,
+                since: Moment(1_000)
+            }
         );
         assert_eq!(line.close_window(Moment(4_000)), Batch { since: Moment(3_000), ..Batch::default() });
     }

@@ -2,6 +2,7 @@
 
 mod laws;
 mod rtt;
+mod shared;
 mod terms;
 mod uplink;
 

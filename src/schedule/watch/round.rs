@@ -17,6 +17,10 @@ pub(super) struct Round {
     connected: Option<f64>,
     /// Own answers of the ledger windows settled in this round …
     own: f64,
+    /// … viewers behind those that are shared …
+    shared: f64,
+    /// … their part of all, as of the last window that had any …
+    shared_part: f64,
     /// … and the share of the window that one of them was present, on average.
     presence: f64,
     /// Clients when the round began.
@@ -32,7 +36,7 @@ pub(super) struct Round {
 }
 
 /// Few answers say nothing about when in the window viewers came.
-const FEW_ANSWERS: u32 = 3;
+const FEW_ANSWERS: f64 = 3.0;
 
 /// Share of the window that a viewer who came in it was present: falls out of exact booking.
 #[expect(clippy::cast_precision_loss, reason = "bookings stay below 2^52")]
@@ -71,7 +75,8 @@ impl Round {
 
     /// The ledger window that began at `start` was settled.
     pub(super) fn own(&mut self, batch: &Batch, start: Moment, end: Moment) {
-        self.own += f64::from(batch.answers);
+        self.own += batch.answers;
+        self.shared += batch.shared;
         self.presence = presence(batch, start, end);
     }
 
@@ -81,7 +86,10 @@ impl Round {
         let in_flight = self.in_flight(line, timing);
         let own_aligned = self.own + self.in_flight_before - in_flight;
         let clients_before = self.clients_before.replace(clients_now);
-        let own = std::mem::take(&mut self.own);
+        let (own, shared) = (std::mem::take(&mut self.own), std::mem::take(&mut self.shared));
+        if own > 0.0 {
+            self.shared_part = shared / own;
+        }
         (self.rate, self.connected, self.in_flight_before) = (None, None, in_flight);
         let flow = Flow {
             rate_mbps: rate.egress_mbps?,
@@ -95,6 +103,7 @@ impl Round {
             flow,
             own,
             own_aligned,
+            shared_part: self.shared_part,
             presence: self.presence,
             system_cores_per_mbps: 0.0,
             process_cores_per_mbps: 0.0,
