@@ -14,6 +14,7 @@ mod random;
 mod time;
 
 mod audience;
+mod dns;
 mod edge;
 mod hold;
 mod viewers;
@@ -46,7 +47,7 @@ use crate::config::Config;
 use crate::schedule::policy::PolicyKind;
 
 pub use self::figures::Figures;
-pub use self::scenario::{Fault, Flash, Latency, Polls, Reach, Scenario, SharedUplinks, Trouble};
+pub use self::scenario::{ByDns, Fault, Flash, Latency, Polls, Reach, Scenario, SharedUplinks, Trouble};
 pub use self::variant::{PRODUCT, Variant};
 
 /// Seeds of the figures in the specification.

@@ -118,6 +118,11 @@ impl Audience {
         known[((known.len() as f64 * CAUTIOUS) as usize).min(known.len() - 1)]
     }
 
+    /// What a viewer of whatever stream takes, kbit/s: DNS does not tell which.
+    pub(super) fn mean_kbps(&self) -> u32 {
+        KBPS.iter().sum::<u32>() / KBPS.len() as u32
+    }
+
     /// The stream's own bitrate, kbit/s: what an edge pulls.
     pub(super) fn stream_kbps(&self, stream: u16) -> u32 {
         self.kbps[usize::from(stream)]

@@ -4,7 +4,7 @@ use super::scenario::Latency::{Fixed, Jitter};
 use super::scenario::Trouble::{
     Capacity, CountersReset, Flapping, Frozen, LargestPopDies, Restart, ShowEnds, Silent, StopsScraping,
 };
-use super::scenario::{Fault, Flash, Polls, Reach, Scenario, SharedUplinks, Trouble};
+use super::scenario::{ByDns, Fault, Flash, Polls, Reach, Scenario, SharedUplinks, Trouble};
 
 const FLASH_A: Flash = Flash { at_s: 300.0, viewers: 100_000, over_s: 60.0, region: "China", mbps: 3.0 };
 const FLASH_B: Flash = Flash { at_s: 840.0, viewers: 60_000, over_s: 60.0, region: "Americas", mbps: 3.0 };
@@ -31,6 +31,7 @@ const BASE: Scenario = Scenario {
     bitrate_known: true,
     retries: 0,
     polls: None,
+    dns: None,
     without_counter: 0.0,
     geo_error: 0.0,
     past: 0.0,
@@ -45,6 +46,8 @@ const BASE: Scenario = Scenario {
 const TWO: Reach = Reach::minutes(2.0, 0.0, 0.0);
 const NEVER: Reach = Reach::minutes(0.0, 0.0, 0.0);
 const POLLS: Polls = Polls { share: 0.2, every_s: 30.0, with_current: true };
+/// TTL 10, all viewers.
+const BY_DNS: ByDns = ByDns { share: 1.0, ttl_s: 10, kept_s: 0.0 };
 const UPLINKS: SharedUplinks = SharedUplinks { share: 0.2, factor: 0.5, told: false };
 const JITTER: super::scenario::Latency = Jitter(0.2, 3.0);
 
@@ -350,6 +353,36 @@ pub(super) const ALL: &[Scenario] = &[
         faults: &[at(200.0, StopsScraping(0))],
         reach: Reach::NONE,
         naive: Some((2_416.0, 338.0)),
+        ..BASE
+    },
+    Scenario {
+        name: "dns-ttl10",
+        says: "everybody asks by DNS, through 328 resolvers that keep answers for up to 10 s",
+        dns: Some(BY_DNS),
+        reach: Reach { over_80: Some(60.0), over_100: Some(1.5), ..Reach::NONE },
+        naive: Some((2_716.0, 171.0)),
+        ..BASE
+    },
+    Scenario {
+        name: "dns-ttl60",
+        says: "the same with lifetimes of up to a minute",
+        dns: Some(ByDns { ttl_s: 60, ..BY_DNS }),
+        reach: Reach { over_80: Some(285.0), over_100: Some(9.5), ..Reach::NONE },
+        naive: Some((2_778.0, 358.0)),
+        ..BASE
+    },
+    Scenario {
+        name: "dns-clamp",
+        says: "dns-ttl10 through resolvers that keep every answer for at least 5 s",
+        dns: Some(ByDns { kept_s: 5.0, ..BY_DNS }),
+        reach: Reach { over_80: Some(60.0), over_100: Some(1.5), ..Reach::NONE },
+        ..BASE
+    },
+    Scenario {
+        name: "dns-half",
+        says: "half of the viewers ask by DNS, the others by HTTP",
+        dns: Some(ByDns { share: 0.5, ..BY_DNS }),
+        reach: Reach { over_80: Some(60.0), over_100: Some(1.5), ..Reach::NONE },
         ..BASE
     },
 ];

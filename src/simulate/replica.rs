@@ -5,14 +5,15 @@
 
 use crate::schedule::affinity::Bucket;
 use crate::schedule::booking::Ledger;
-use crate::schedule::decide::{Decision, consider, decide};
+use crate::schedule::decide::{Decision, consider, consider_shared, decide, decide_shared};
 use crate::schedule::fleet::{Fleet, PoolIndex, PopIndex};
 use crate::schedule::health::{self, NodeState};
 use crate::schedule::learnt::{Learnt, Lesson};
 use crate::schedule::node::NodeIndex;
 use crate::schedule::place::Location;
 use crate::schedule::reading::{Moment, ProbeFailure, Reading, Timing};
-use crate::schedule::scene::{Ask, Family};
+use crate::schedule::recursors::{Bounds, Recursors};
+use crate::schedule::scene::{Ask, Family, MOST_PICKS, mix};
 use crate::schedule::terms::TermSettings;
 use crate::schedule::watch::{Watch, WatchSettings};
 
@@ -24,6 +25,9 @@ const READY_SHARE: f64 = 0.9;
 const READY_WINDOWS: u32 = 2;
 /// A reported node is probed again at once, but not more often than this, ms.
 const SUSPECT_EVERY_MS: u64 = 1_000;
+
+/// Addresses of an answer by DNS where crowds are not minded.
+const PLAIN: usize = 4;
 
 /// What a replica is configured with.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,6 +70,7 @@ pub(super) struct Replica<'w> {
     ledger: Ledger,
     learnt: Learnt,
     watches: Vec<Watch>,
+    recursors: Recursors,
     seen: Vec<Seen>,
     questions: u64,
     /// It should be asked.
@@ -105,6 +110,7 @@ impl<'w> Replica<'w> {
             ledger: Ledger::new(fleet, learnt.kappa.value() as f32, congestion_km).with_terms(settings.terms),
             learnt,
             watches: fleet.nodes.iter().map(|node| Watch::new(node, now)).collect(),
+            recursors: Recursors::default(),
             seen: vec![Seen::default(); nodes],
             questions: id << 40,
             ready: false,
@@ -117,17 +123,47 @@ impl<'w> Replica<'w> {
         replica
     }
 
+    /// Answers a DNS resolver, and says for how long, s. Where crowds are not minded it is answered as a viewer is.
+    pub(super) fn answer_shared(
+        &mut self,
+        resolver: usize,
+        question: Question,
+        ttl_s: u32,
+        now: Moment,
+    ) -> (Decision, u32) {
+        self.questions += 1;
+        let key = mix(resolver as u64);
+        let ask = Ask { bucket: Bucket::of_hash(key), ..self.ask(question, &[], now) };
+        match (self.variant.minds_crowds, self.variant.books) {
+            (true, books) => {
+                let crowd = self.recursors.asks(key, Bounds { ttl_s, count: MOST_PICKS }, now);
+                let choose = if books { decide_shared } else { consider_shared };
+                (choose(self.fleet, &self.ledger, &ask, &crowd), crowd.ttl_s)
+            }
+            (false, true) => (decide(self.fleet, &self.ledger, &Ask { count: PLAIN, ..ask }), ttl_s),
+            (false, false) => (consider(self.fleet, &self.ledger, &ask), ttl_s),
+        }
+    }
+
     /// Answers a question; books the answer unless the variant leaves that out.
     pub(super) fn answer(&mut self, question: Question, now: Moment) -> Decision {
         self.questions += 1;
         let avoid: Option<PopIndex> = question.failed.map(|node| self.fleet.pop_of(NodeIndex(node)));
-        let ask = Ask {
+        if let (Some(node), true) = (question.failed, question.stalled && self.variant.hears_players) {
+            self.ledger.report_stall(NodeIndex(node));
+        }
+        let choose = if self.variant.books { decide } else { consider };
+        choose(self.fleet, &self.ledger, &self.ask(question, avoid.as_slice(), now))
+    }
+
+    fn ask<'a>(&self, question: Question, avoid: &'a [PopIndex], now: Moment) -> Ask<'a> {
+        Ask {
             pool: PoolIndex(0),
             policy: self.variant.policy,
             client: Some(question.client),
             kbps: question.kbps,
             family: Family::Both,
-            avoid: avoid.as_slice(),
+            avoid,
             tried: &[],
             ways: 0,
             current: question.current.map(NodeIndex),
@@ -139,12 +175,7 @@ impl<'w> Replica<'w> {
             ticket: self.questions,
             rtt: None,
             now,
-        };
-        if let (Some(node), true) = (question.failed, question.stalled && self.variant.hears_players) {
-            self.ledger.report_stall(NodeIndex(node));
         }
-        let choose = if self.variant.books { decide } else { consider };
-        choose(self.fleet, &self.ledger, &ask)
     }
 
     /// A page (or the reason why there is none) has come.
@@ -171,12 +202,13 @@ impl<'w> Replica<'w> {
         if self.variant.ignores_replicas {
             self.learnt.kappa = kappa;
         }
-        self.ledger.set_kappa(self.learnt.kappa.value() as f32);
+        self.ledger.learn(&self.learnt.kappa);
     }
 
     /// Once a second: viewers leave and limits ramp up between scrapes, evidence that ages makes a node stale,
     /// and readiness follows.
     pub(super) fn sweep(&mut self, now: Moment) {
+        self.recursors.fade();
         let (mut stale, mut measured) = (0, 0);
         for node in (0u32..).take(self.seen.len()).map(NodeIndex) {
             let Seen { state, evidence, windows, .. } = self.seen[node.get()];

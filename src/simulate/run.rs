@@ -7,6 +7,7 @@ mod traffic;
 
 use super::Kill;
 use super::audience::Audience;
+use super::dns::Resolvers;
 use super::edge::Edge;
 use super::events::{Event, Events};
 use super::figures::Figures;
@@ -80,6 +81,7 @@ struct Run<'a> {
     sites: Vec<Vec<u32>>,
     outwards: Vec<Vec<u32>>,
     replicas: Vec<Replica<'a>>,
+    resolvers: Resolvers,
     pending: Vec<Option<Pending>>,
     steps: Vec<Step>,
     leaving: Option<Leaving>,
@@ -136,6 +138,7 @@ impl<'a> Run<'a> {
             sites,
             outwards: cities.map(|city| world.outwards(city)).collect(),
             replicas: (0..scenario.replicas).map(|id| Self::replica(plan, id, At(0))).collect(),
+            resolvers: Resolvers::new(world.cities.len()),
             pending: vec![None; nodes * scenario.replicas],
             steps: faults::steps(scenario, plan.kills),
             leaving: None,

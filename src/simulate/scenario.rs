@@ -35,6 +35,8 @@ pub struct Scenario {
     pub retries: u8,
     /// Players that ask again although they are well.
     pub polls: Option<Polls>,
+    /// Viewers who ask by DNS; `None`: all of them ask by HTTP.
+    pub dns: Option<ByDns>,
     /// Share of edges whose exporter has no client counter.
     pub without_counter: f64,
     /// Share of viewers whom GeoIP places in another city.
@@ -88,6 +90,17 @@ pub struct Polls {
     pub every_s: f64,
     /// They say where they are (`current=`).
     pub with_current: bool,
+}
+
+/// Viewers who ask by DNS, through resolvers that keep answers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ByDns {
+    /// Share of the viewers.
+    pub share: f64,
+    /// Longest lifetime of an answer, s.
+    pub ttl_s: u32,
+    /// Resolvers keep an answer for at least so long, whatever it says, s.
+    pub kept_s: f64,
 }
 
 /// PoPs whose edges share a narrow line.

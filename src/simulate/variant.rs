@@ -31,6 +31,8 @@ pub struct Variant {
     pub reads_clients: bool,
     /// A report of a failure has the node probed at once, and a player may say where it is.
     pub hears_players: bool,
+    /// An answer by DNS stands for as many viewers as its resolver is large; otherwise for one.
+    pub minds_crowds: bool,
     /// Nodes of a PoP are chosen together; otherwise each stands for itself.
     pub knows_pops: bool,
 }
@@ -39,8 +41,8 @@ pub struct Variant {
 
 impl Variant {
     /// The names that are not a policy's own.
-    pub const ABLATIONS: [&'static str; 6] =
-        ["naive", "no-booking", "no-kappa", "no-price", "no-affinity", "no-clock"];
+    pub const ABLATIONS: [&'static str; 7] =
+        ["naive", "no-booking", "no-kappa", "no-price", "no-affinity", "no-clock", "no-crowds"];
 
     /// The variant of this name: a policy's, [`PRODUCT`], or an ablation of it. `product` is what `product`
     /// stands for here.
@@ -58,6 +60,7 @@ impl Variant {
             reads_clocks: true,
             reads_clients: true,
             hears_players: true,
+            minds_crowds: true,
             knows_pops: true,
         };
         Ok(match name {
@@ -68,6 +71,7 @@ impl Variant {
                 books: false,
                 reads_clients: false,
                 hears_players: false,
+                minds_crowds: false,
                 knows_pops: false,
                 ..whole
             },
@@ -76,6 +80,7 @@ impl Variant {
             "no-price" => Self { prices: false, ..whole },
             "no-affinity" => Self { sticks: false, ..whole },
             "no-clock" => Self { reads_clocks: false, ..whole },
+            "no-crowds" => Self { minds_crowds: false, ..whole },
             word => match PolicyKind::from_str(word) {
                 Ok(policy) => Self { policy, ..whole },
                 Err(_) => anyhow::bail!("no policy {word}; there are {}", Self::names().join(", ")),

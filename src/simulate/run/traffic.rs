@@ -1,9 +1,13 @@
 //! Viewers on their way: they arrive, ask, connect, are cut or stall, ask again, and leave.
 
+use crate::schedule::affinity::Bucket;
 use crate::schedule::decide::Outcome as Answer;
+use crate::schedule::scene::mix;
 
+use super::super::dns::{Kept, Resolvers};
 use super::super::events::Event;
 use super::super::replica::Question;
+use super::super::scenario::ByDns;
 use super::super::time::At;
 use super::super::viewers::{Manner, Ticket, Viewer, poll_at};
 use super::Run;
@@ -58,7 +62,11 @@ impl Run<'_> {
             return;
         }
         let (city, past) = (viewer.city, viewer.manner.past);
-        let told = if past { self.nearest_alive(city) } else { self.question(ticket, None) };
+        let told = match self.plan.scenario.dns {
+            _ if past => self.nearest_alive(city),
+            Some(dns) if self.asks_by_dns(ticket, dns) => self.look_up(ticket, dns),
+            _ => self.question(ticket, None),
+        };
         let Some(told) = told else {
             self.events.plan(self.now.plus_s(NO_ANSWER_S), Event::AskAgain(ticket));
             return;
@@ -99,6 +107,40 @@ impl Run<'_> {
         }
         self.tally.degraded += u64::from(matches!(decision.outcome, Answer::Overloaded | Answer::Silent));
         decision.picks.first().map(|pick| pick.node.0)
+    }
+
+    /// Whether a viewer's player asks by DNS: a matter of its place, not of luck.
+    fn asks_by_dns(&self, ticket: Ticket, dns: ByDns) -> bool {
+        let at = mix(u64::from(ticket.slot()) ^ 0xd25) >> 11;
+        (at as f64) < dns.share * (1u64 << 53) as f64
+    }
+
+    /// A viewer's resolver says what it knows, or asks. Any of the addresses will do, but not the one that failed.
+    fn look_up(&mut self, ticket: Ticket, dns: ByDns) -> Option<u32> {
+        let viewer = *self.viewers.get(ticket)?;
+        let resolver = Resolvers::of(viewer.city, ticket);
+        if self.resolvers.known(resolver, self.now).is_none() {
+            let replica = self.replica_asked();
+            let question = Question {
+                client: self.plan.world.cities[usize::from(viewer.located)].location,
+                kbps: self.audience.mean_kbps(),
+                bucket: Bucket::of_hash(0),
+                failed: None,
+                stalled: false,
+                current: None,
+            };
+            let now = self.now.moment();
+            let (decision, ttl_s) = self.replicas[replica].answer_shared(resolver, question, dns.ttl_s, now);
+            self.tally.degraded += u64::from(matches!(decision.outcome, Answer::Overloaded | Answer::Silent));
+            let answer = decision.picks.iter().map(|pick| pick.node.0).collect();
+            // Resolvers count whole seconds.
+            let kept_s = f64::from(ttl_s).max(dns.kept_s) + self.luck.unit();
+            self.resolvers.keep(resolver, answer, self.now.plus_s(kept_s));
+        }
+        let known = self.resolvers.known(resolver, self.now)?;
+        let others: Kept = known.iter().copied().filter(|node| Some(*node) != viewer.failed).collect();
+        let choice = if others.is_empty() { known.clone() } else { others };
+        choice.get(self.luck.below(choice.len())).copied()
     }
 
     /// The replica a question goes to: any, or the crowded one; a load balancer passes unready ones over.
