@@ -4,9 +4,10 @@
 //! AAAA records; everything else in a zone is static and prepared at start (`dns/zones`). One function,
 //! `Front::answer`, turns the octets of a query into those of its reply, so that all transports say the same.
 //!
-//! *Promise*: DNS's is weaker than HTTP's, because a resolver keeps an answer for all of its clients. So lifetimes are
-//! bounded by `dns.ttl`, and answers name several nodes. An answer is booked as one viewer; how many really come behind
-//! it is what κ learns. Resolvers are not told apart by size.
+//! *Promise*: DNS's is weaker than HTTP's, because a resolver keeps an answer for all of its clients. So an answer stands
+//! for a crowd, which has to fit on each node that is named; large resolvers get more nodes and shorter lifetimes than
+//! small ones (`schedule::recursors` tells them apart). Who asks by HTTPS and names no client subnet asks for itself, and
+//! gets what `/resolve` says.
 //!
 //! *Limits*: no recursion, no zone transfer, no DNSSEC, no update. Every query costs a bounded amount of work: one
 //! question, no name pointers, two additional records at most.

@@ -14,6 +14,7 @@ mod fixture;
 #[doc(hidden)]
 pub mod fuzzing;
 mod rtt;
+mod shared;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -31,8 +32,9 @@ use arrayvec::ArrayVec;
 
 use crate::geo::{DatabaseInfo, GeoDetail, Located, Locator, Precision};
 use crate::schedule::affinity::{self, Bucket};
+use crate::schedule::booking::Ledger;
 use crate::schedule::decide::{Decision, Outcome, consider, decide};
-use crate::schedule::fleet::{OnOverload, PoolIndex};
+use crate::schedule::fleet::{Fleet, OnOverload, PoolIndex};
 use crate::schedule::node::{Node, NodeIndex};
 use crate::schedule::policy::PolicyKind;
 use crate::schedule::rtt::RttRow;
@@ -48,6 +50,7 @@ pub use self::board::{Board, Cause, Flow, Flows, Member, NEAR, Roster, Row, SHOW
 pub use self::drain::{PreviewView, TakerView};
 pub use self::explain::{CandidateView, Explanation};
 pub use self::rtt::{MOST_TIMES, ReportRefusal};
+pub use self::shared::Kept;
 pub use self::streams::{Admission, Upstream};
 pub use self::token::TokenKey;
 pub use self::upstream::{Pull, PullRefusal, PulledFrom};
@@ -177,6 +180,10 @@ pub enum Refusal {
     },
 }
 
+/// A way to decide.
+trait Choose: Fn(&Fleet, &Ledger, &Ask<'_>) -> Decision {}
+impl<F: Fn(&Fleet, &Ledger, &Ask<'_>) -> Decision> Choose for F {}
+
 /// The door.
 #[derive(Debug)]
 pub struct Resolver {
@@ -226,7 +233,8 @@ impl Resolver {
             self.report_stalls(question.failed);
         }
         let books = self.state.live().plan.booking;
-        let answer = self.answer(question, if books { decide } else { consider })?;
+        let located = self.locator.locate(question.client);
+        let answer = self.answer(question, located, if books { decide } else { consider })?;
         if let Some(booked) = &answer.booked {
             answer.live.recent.push(booked);
         }
@@ -281,6 +289,7 @@ impl Resolver {
         let differ = live.fleet.pools.iter().any(|pool| pool.has_prices);
         FleetView {
             kappa: live.ledger.kappa(),
+            kappa_dns: self.state.hears_dns().then(|| live.ledger.kappa() * live.ledger.crowd_factor()),
             hazard_per_s: live.learnt_so_far().hazard.value(),
             price_km: differ.then(|| live.ledger.price_term().km()),
         }
@@ -302,10 +311,10 @@ impl Resolver {
     fn answer(
         &self,
         question: &Question<'_>,
-        choose: fn(&crate::schedule::fleet::Fleet, &crate::schedule::booking::Ledger, &Ask<'_>) -> Decision,
+        located: Located,
+        choose: impl Choose,
     ) -> Result<Answer, Refusal> {
         let live = self.state.live();
-        let located = self.locator.locate(question.client);
         let domain = live.fleet.domain(question.domain).ok_or(Refusal::UnknownDomain)?;
         let spec = &live.fleet.domains[usize::from(domain.0)];
         let pool = question.want.role.pool(spec).ok_or(Refusal::NoOrigins)?;
@@ -388,11 +397,7 @@ fn bucket(question: &Question<'_>) -> Bucket {
 
 /// Decides, and where nothing fits does what the pool says: serve, refuse, or ask its fallback pool (whose own
 /// answer stands, whatever it is: one step, so that two full pools cannot send a client in circles).
-fn overflow(
-    live: &Live,
-    ask: &Ask<'_>,
-    choose: fn(&crate::schedule::fleet::Fleet, &crate::schedule::booking::Ledger, &Ask<'_>) -> Decision,
-) -> Result<(Decision, bool), Refusal> {
+fn overflow(live: &Live, ask: &Ask<'_>, choose: impl Choose) -> Result<(Decision, bool), Refusal> {
     let pool = live.fleet.pool(ask.pool);
     if pool.on_overload == OnOverload::Serve {
         return Ok((choose(&live.fleet, &live.ledger, ask), false));

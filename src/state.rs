@@ -21,8 +21,8 @@ pub mod timeline;
 pub mod upstreams;
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
 use dashmap::DashMap;
@@ -31,6 +31,7 @@ use crate::clock::Clock;
 use crate::schedule::Moment;
 use crate::schedule::health::{self, NodeState};
 use crate::schedule::reading::{ProbeFailure, PublishedList, Reading, Timing};
+use crate::schedule::recursors::Recursors;
 use crate::schedule::watch::Watch;
 
 use self::bitrates::{Bitrates, KnownBitrates};
@@ -70,6 +71,8 @@ pub struct State {
     kappa_alarm: AtomicBool,
     /// What client networks have measured.
     rtts: Rtts,
+    /// DNS resolvers that ask; none before the first one does.
+    recursors: OnceLock<Recursors>,
     /// Which origin has which stream.
     streams: Streams,
     /// Held while the fleet is replaced or an operator gives an order to one of its nodes.
@@ -110,6 +113,7 @@ impl State {
             bitrates: Bitrates::default(),
             kappa_alarm: AtomicBool::new(false),
             rtts: Rtts::default(),
+            recursors: OnceLock::new(),
             streams: Streams::default(),
             orders: std::sync::Mutex::default(),
             chronicle: Chronicle::default(),
@@ -141,6 +145,18 @@ impl State {
     #[must_use]
     pub fn rtts(&self) -> &Rtts {
         &self.rtts
+    }
+
+    /// DNS resolvers that ask.
+    #[must_use]
+    pub fn recursors(&self) -> &Recursors {
+        self.recursors.get_or_init(Recursors::default)
+    }
+
+    /// Whether any has asked.
+    #[must_use]
+    pub fn hears_dns(&self) -> bool {
+        self.recursors.get().is_some()
     }
 
     /// Which origin has which stream.
@@ -186,6 +202,9 @@ impl State {
     /// The sweep as of `now`.
     pub(crate) fn sweep_at(&self, now: Moment) {
         self.bitrates.publish(now);
+        if let Some(recursors) = self.recursors.get() {
+            recursors.fade();
+        }
         let live = self.live.load();
         self.rtts.tidy(now);
         self.tidy_streams(&live, now);

@@ -9,9 +9,11 @@ pub struct Dns {
     pub listen: SocketAddr,
     /// DNS over TLS (RFC 7858), with the certificate of `[server.tls]`; `None` (default): none.
     pub tls_listen: Option<SocketAddr>,
-    /// Longest lifetime of a dynamic answer, s, 1…3,600; default 10: resolvers keep it for all of their clients.
+    /// Longest lifetime of a dynamic answer, s, 1…3,600; default 10: resolvers keep it for all of their clients. Large
+    /// resolvers get less.
     pub ttl_s: u32,
-    /// Most addresses in one dynamic answer, each of another node, 1…8; default 4.
+    /// Most addresses in one dynamic answer, each of another node, 1…8; default 8: large resolvers get that many, small ones
+    /// two.
     pub answers: usize,
     /// Replies a second by UDP to each network (/24, /56) that shows no cookie of ours, 0…1,000,000; 0: no limit;
     /// default 1,000.

@@ -14,13 +14,15 @@ use super::rate::Sentence;
 use super::reply::{End, PAYLOAD, Reply};
 use super::zones::{Entry, Found, Zone};
 use super::{Front, Settings, cookie};
-use crate::resolver::{Answer, Family, MOST_PICKS, Question, Refusal, Want, Why};
+use crate::resolver::{Answer, Family, Kept, MOST_PICKS, Question, Refusal, Want, Why};
 use crate::telemetry::{DnsTransport, Refused};
 
 /// HINFO of an answer to ANY: CPU "RFC8482", no OS.
 const HINFO: &[u8] = b"\x07RFC8482\x00";
 /// How long that holds, s (RFC 8482 §4.2 leaves it to us).
 const HINFO_TTL_S: u32 = 3_600;
+/// Most addresses for who asks for itself: the node, and others to go to.
+const OF_ITS_OWN: usize = 4;
 /// Octets of a reply by UDP to who said nothing of more (RFC 1035 §4.2.1).
 const PLAIN_UDP: usize = 512;
 
@@ -177,7 +179,17 @@ fn dynamic(
     };
     let answers = &front.telemetry.answers;
     let began = answers.stopwatch();
-    let answer = match front.resolver.resolve(&question) {
+    let answer = match subnet {
+        // Who asks by HTTP for itself keeps the answer for itself.
+        None if asker.transport == DnsTransport::Https => {
+            front.resolver.resolve(&Question { count: question.count.min(OF_ITS_OWN), ..question })
+        }
+        _ => {
+            let kept = Kept { subnet: subnet.map(|subnet| subnet.source), longest_s: settings.ttl_s };
+            front.resolver.resolve_shared(&question, kept)
+        }
+    };
+    let answer = match answer {
         Ok(answer) => answer,
         Err(refusal) => {
             answers.refused(refused(&refusal));

@@ -96,7 +96,8 @@ impl Resolver {
     /// # Errors
     /// Those of [`Resolver::resolve`].
     pub fn explain(&self, question: &Question<'_>) -> Result<Explanation, Refusal> {
-        let answer = self.answer(question, consider)?;
+        let located = self.locator.locate(question.client);
+        let answer = self.answer(question, located, consider)?;
         let live = &answer.live;
         let now = self.state.clock().now();
         let spec = &live.fleet.domains[usize::from(answer.domain)];

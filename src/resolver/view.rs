@@ -87,6 +87,8 @@ pub struct NodeView {
 pub struct FleetView {
     /// κ in force: viewers that really arrive per own booking.
     pub kappa: f32,
+    /// The same per viewer that was expected behind an answer by DNS; `None`: nobody has asked by DNS.
+    pub kappa_dns: Option<f32>,
     /// Share of its viewers that leaves the fleet each second; 0: not learnt yet.
     pub hazard_per_s: f64,
     /// C in force, km per unit of price; `None`: in no pool do nodes differ in price.

@@ -92,6 +92,13 @@ impl Present {
             .encode_descriptor("kappa", help, None, MetricType::Gauge)?
             .encode_gauge(&f64::from(self.fleet.kappa))?;
 
+        if let Some(kappa_dns) = self.fleet.kappa_dns {
+            let help = "Viewers that arrive for each one expected behind an answer by DNS";
+            encoder
+                .encode_descriptor("kappa_dns", help, None, MetricType::Gauge)?
+                .encode_gauge(&f64::from(kappa_dns))?;
+        }
+
         let help = "Share of the viewers that leaves each second; 0 while nothing is learnt";
         encoder
             .encode_descriptor("fleet_hazard_per_second", help, None, MetricType::Gauge)?

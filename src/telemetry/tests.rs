@@ -9,7 +9,8 @@ use crate::schedule::reading::{ProbeFailure, Reading, Timing};
 use crate::state::Observer;
 
 /// What was learnt of a fleet.
-const LEARNT: FleetView = FleetView { kappa: 4.0, hazard_per_s: 0.001, price_km: Some(55.5) };
+const LEARNT: FleetView =
+    FleetView { kappa: 4.0, kappa_dns: Some(6.0), hazard_per_s: 0.001, price_km: Some(55.5) };
 
 struct Deaf;
 
@@ -60,6 +61,7 @@ fn what_was_counted_is_on_the_page() {
         "nearcast_price_km 55.5",
         "nearcast_geoip_database_errors_total{database=\"builtin\"} 0",
         "nearcast_kappa 4.0",
+        "nearcast_kappa_dns 6.0",
         "nearcast_fleet_hazard_per_second 0.001",
         "# EOF",
     ] {

@@ -6,7 +6,7 @@ use std::process::Command;
 use super::stage::{
     CHICAGO, Edge, LONDON, NEW_YORK, TOKYO, ips, live, resolve, scrape_each, start_scraped_twice,
 };
-use super::support::{Service, eventually};
+use super::support::{Service, eventually, get_with};
 
 /// Two zones, one of which has the domain of the stage in it.
 const ZONES: &str = r#"
@@ -81,13 +81,14 @@ async fn kdig_is_answered_by_every_rule() {
     }
 }
 
-/// One decision for both: a thousand clients from everywhere get the same first edge by either way.
+/// One decision for all: a thousand clients from everywhere get the same first edge by whatever way they ask.
 // On a thread of their own, the edges go on showing their pages while this one waits for kdig.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_thousand_clients_are_sent_to_the_same_edge_by_http_and_by_dns() {
+async fn a_thousand_clients_are_sent_to_the_same_edge_by_http_dns_and_dns_over_https() {
     let edges = Edge::start_each(&[CHICAGO, NEW_YORK, LONDON, TOKYO]).await;
     // Unbooked, so that asking twice is asking the same.
-    let config = format!("[scheduler]\nbooking = false\n\n{}", with_zones(&edges));
+    let config = with_zones(&edges).replace("nsid =", "answers = 1\nnsid =");
+    let config = format!("[scheduler]\nbooking = false\n\n{config}");
     let service = start_scraped_twice(&config, &edges).await;
     let numbers = (0..u32::MAX).map(|number| number.wrapping_mul(0x9e37_79b9) >> 8 << 8 | 1);
     let mut clients = Vec::new();
@@ -105,11 +106,15 @@ async fn a_thousand_clients_are_sent_to_the_same_edge_by_http_and_by_dns() {
     let question = |subnet| ["live.example.com", "A", "+short", subnet];
     let said = kdig(service.dns(), &subnets.iter().flat_map(|subnet| question(subnet)).collect::<Vec<_>>());
     let addresses: Vec<&str> = said.lines().filter(|line| !line.is_empty()).collect();
-    assert_eq!(addresses.len(), clients.len() * edges.len(), "not every client was answered");
+    assert_eq!(addresses.len(), clients.len(), "not every client was answered");
     let mut seen = std::collections::BTreeSet::new();
-    for ((client, by_http), by_dns) in clients.iter().zip(addresses.chunks(edges.len())) {
-        assert_eq!(by_dns[0], by_http, "{client}");
-        seen.insert(by_dns[0]);
+    let url = service.player_url("/dns-query?name=live.example.com&type=A");
+    for ((client, by_http), by_dns) in clients.iter().zip(addresses) {
+        assert_eq!(by_dns, by_http, "{client}");
+        // Who asks by HTTPS is its own client.
+        let by_https = get_with(&url, &[("x-forwarded-for", &client.to_string())]).await.unwrap().json();
+        assert_eq!(by_https["Answer"][0]["data"], by_dns, "{client}: {by_https}");
+        seen.insert(by_dns);
     }
     assert_eq!(seen.len(), edges.len(), "{seen:?}");
 }

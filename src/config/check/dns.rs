@@ -81,7 +81,7 @@ pub(super) fn read(section: &mut Section<'_>) -> DnsDraft {
         listen,
         tls_listen,
         ttl_s: seconds(section, "ttl", TTL_MS, 10),
-        answers: section.get_or("answers", 4, integer(1..=8)) as usize,
+        answers: section.get_or("answers", 8, integer(1..=8)) as usize,
         responses_per_second: section.get_or("responses_per_second", 1_000, integer(0..=MOST_RESPONSES)),
         log_one_in: section.get_or("log_one_in", 0, integer(0..=MOST_QUERIES)),
         nsid: nsid.map(|name| name.into_inner().into()),

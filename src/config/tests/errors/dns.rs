@@ -79,6 +79,6 @@ fn records_are_lines_of_a_master_file_below_the_apex() {
 fn a_file_without_dns_speaks_none() {
     assert_eq!(File::default().read().dns, None);
     let dns = parse(&format!("{}{HEAD}", File::default().text())).dns.unwrap();
-    assert_eq!((dns.ttl_s, dns.answers, dns.responses_per_second, dns.log_one_in), (10, 4, 1_000, 0));
+    assert_eq!((dns.ttl_s, dns.answers, dns.responses_per_second, dns.log_one_in), (10, 8, 1_000, 0));
     assert_eq!(&*dns.zones[0].soa.mailbox, "hostmaster.example.com");
 }

@@ -1,0 +1,65 @@
+//! Answers to DNS resolvers, who keep them for all of their clients.
+
+use std::net::IpAddr;
+
+use super::{Answer, Question, Refusal, Resolver};
+use crate::schedule::affinity;
+use crate::schedule::decide::{consider_shared, decide_shared};
+use crate::schedule::recursors::Bounds;
+use crate::schedule::scene::{Family, mix};
+
+/// Leading bits of an address that DNS resolvers of one operator and place share, where they tell no client's.
+const SITE_BITS: (u8, u8) = (24, 56);
+
+/// How an answer is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Leading bits of the client's address that the DNS resolver told, and keeps an answer for; `None`: it told nothing, and
+    /// the question's client is the resolver itself.
+    pub subnet: Option<u8>,
+    /// Longest lifetime that it may be given, s.
+    pub longest_s: u32,
+}
+
+// === impl Resolver ===
+
+impl Resolver {
+    /// Answers a DNS resolver and books the crowd that is taken to stand behind it: as many nodes as its size calls for,
+    /// at most the question's count, each as likely to be used; and for as long.
+    ///
+    /// # Errors
+    /// Those of [`Resolver::resolve`].
+    pub fn resolve_shared(&self, question: &Question<'_>, kept: Kept) -> Result<Answer, Refusal> {
+        let located = self.locator.locate(question.client);
+        let key = key(question, kept.subnet.map(|bits| bits.min(located.prefix)));
+        let bounds = Bounds { ttl_s: kept.longest_s, count: question.count };
+        let crowd = self.state.recursors().asks(key, bounds, self.now());
+        let books = self.state.live().plan.booking;
+        let choose = if books { decide_shared } else { consider_shared };
+        let mut answer =
+            self.answer(question, located, |fleet, ledger, ask| choose(fleet, ledger, ask, &crowd))?;
+        answer.ttl_s = answer.ttl_s.min(crowd.ttl_s);
+        if let Some(booked) = &answer.booked {
+            for pick in &answer.picks {
+                answer.live.recent.push(&crate::state::recent::Entry { node: pick.node, ..*booked });
+            }
+        }
+        Ok(answer)
+    }
+}
+
+/// What one kept answer is for: the domain, the addresses that are asked for, and whose clients get it.
+fn key(question: &Question<'_>, told: Option<u8>) -> u64 {
+    let (network, bits) = match crate::geo::canonical(question.client) {
+        IpAddr::V4(ip) => (u128::from(u32::from(ip)) << 96, told.unwrap_or(SITE_BITS.0)),
+        IpAddr::V6(ip) => (u128::from(ip), told.unwrap_or(SITE_BITS.1)),
+    };
+    let network = network.checked_shr(128 - u32::from(bits)).unwrap_or(0);
+    let family = match question.family {
+        Family::Both => 0,
+        Family::V4 => 1,
+        Family::V6 => 2,
+    };
+    let halves = [(network >> 64) as u64, network as u64, u64::from(bits) << 2 | family];
+    halves.into_iter().fold(affinity::hash(question.domain.as_bytes()), |hash, half| mix(hash ^ half))
+}
