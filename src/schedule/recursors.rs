@@ -15,7 +15,9 @@
 //! (The evidence booked ω. But a lifetime of β/ω makes the crowds of large and small recursors alike, which ω does not
 //! see: in the simulator that is 171 overloaded node-minutes at a TTL of a minute, and this 44.)
 //!
-//! *Limits*: a recursor whose clients come in a rush is taken for what it was until it has asked a few times more.
+//! *Limits*: a recursor whose clients come in a rush is taken for what it was until it has asked a few times more. Whoever
+//! asks often in the name of many networks is believed to have crowds, up to thirty times those of the mean: what is booked
+//! for them spreads others over more nodes than it need, until κ has noticed that nobody comes.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -109,11 +111,14 @@ impl Recursors {
         let (tag, place) = self.place(key);
         let (asked, known) = (place.asked.load(Relaxed), place.known.load(Relaxed));
         let is_known = asked >> TIME_BITS == tag && asked != 0;
-        let g = match is_known {
-            true => self.learn(known, now.since_ms(Moment(asked & TIME_MASK))),
-            false => (1.0 / self.mean() - ASKING_S).max(0.0),
-        };
-        let crowd = Crowd::of(1.0 / (g + ASKING_S), self.mean(), bounds);
+        let gap_ms = now.since_ms(Moment(asked & TIME_MASK));
+        let g = if is_known { self.learn(known, gap_ms) } else { (1.0 / self.mean() - ASKING_S).max(0.0) };
+        let mut crowd = Crowd::of(1.0 / (g + ASKING_S), self.mean(), bounds);
+        // Of who has never asked before one client is sure; of who asks while it still knows, those that come later.
+        let covered_s = seconds((known & u64::from(u32::MAX)).saturating_sub(gap_ms));
+        let life_s =
+            if is_known { (seconds(u64::from(crowd.ttl_s) * 1_000) - covered_s).max(0.0) } else { 0.0 };
+        crowd.viewers = 1.0 + life_s / (g + ASKING_S);
         let ttl_ms = u64::from(crowd.ttl_s) * 1_000;
         place.known.store(u64::from(g.to_bits()) << 32 | ttl_ms, Relaxed);
         place.asked.store(tag << TIME_BITS | now.0.max(1) & TIME_MASK, Relaxed);
@@ -179,7 +184,7 @@ impl Crowd {
         let longest_s = bounds.ttl_s.max(1) as f32;
         let ttl_s = (longest_s * TTL_SHARE / size).round().clamp(1.0, longest_s);
         let count = ((PICKS * size).ceil() as usize).clamp(FEWEST, MOST_PICKS).min(bounds.count);
-        Self { size, viewers: 1.0 + lambda * ttl_s, count, ttl_s: ttl_s as u32 }
+        Self { size, viewers: 1.0, count, ttl_s: ttl_s as u32 }
     }
 }
 
@@ -233,6 +238,17 @@ mod tests {
         let (recursors, _) = after_a_while(&[1.0, 1.0, 1.0]);
         let crowd = recursors.asks(99, BOUNDS, Moment(600_000));
         assert!((crowd.size - 1.0).abs() < 1e-3 && crowd.count == 2, "{crowd:?}");
+        assert!(crowd.viewers < 1.1, "but nobody has seen a crowd behind it: {crowd:?}");
+    }
+
+    #[test]
+    fn who_asks_while_it_still_knows_is_not_believed_to_have_the_crowd_twice() {
+        let (recursors, _) = after_a_while(&[30.0, 0.05, 0.05]);
+        let ask = |now| recursors.asks(crate::schedule::scene::mix(0), BOUNDS, Moment(now));
+        assert!(ask(601_500).viewers > 10.0);
+        let again = ask(601_501);
+        assert!(again.viewers < 2.0, "{again:?}");
+        assert!(ask(602_001).viewers < again.viewers + 0.6 * 50.0, "half of its life is over");
     }
 
     #[test]
