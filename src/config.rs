@@ -267,12 +267,14 @@ pub struct Pool {
 }
 
 /// `[[pools]] relief`: viewers of a node over its limits are sent away, so that they ask again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Relief {
     /// When it has been over them for so long, ms, 10 s…1 h.
     pub after_ms: u64,
     /// So many a minute, 1…6,000.
     pub per_minute: u32,
+    /// At most this share of the viewers that it had when that began, above 0, up to 1; default 1: until it is relieved.
+    pub share: f64,
 }
 
 /// `[[domains]]`

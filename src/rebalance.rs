@@ -2,7 +2,7 @@
 //!
 //! *What it decides*: from which node, how many, and whom. A node that an operator drains with a rate is emptied at that
 //! rate, viewers first, then publishers. A node that has been over its limits for longer than its pool's `relief.after`
-//! loses its youngest viewers, never a publisher, at the pool's rate. Either way only as many at a time as the other
+//! loses its youngest viewers, never a publisher, at the pool's rate, and at most `relief.share` of them. Either way only as many at a time as the other
 //! nodes of the pool have room for now.
 //!
 //! *Why so*: a player that is cut off asks again, and is answered with a node that has room; media servers can tell it
@@ -62,6 +62,8 @@ struct Work {
     api: Option<Api>,
     cause: Cause,
     most: u32,
+    /// Share of its viewers that may go in all.
+    share: f64,
 }
 
 // === impl Rebalance ===
@@ -103,7 +105,8 @@ impl Rebalance {
         let mut work = Vec::new();
         for (index, report) in live.reports() {
             let node = live.fleet.node(index);
-            let Some((cause, per_minute)) = wanted(&report, reliefs.get(&node.pool), now) else { continue };
+            let relief = reliefs.get(&node.pool);
+            let Some((cause, per_minute)) = wanted(&report, relief, now) else { continue };
             let mut rate = rates.remove(&node.id).unwrap_or_else(|| Rate::new(now));
             let due = rate.due(per_minute, now);
             let most = self.within_room(&live, index, cause, due);
@@ -111,7 +114,8 @@ impl Rebalance {
                 rate.taken(now);
             }
             if most > 0 {
-                work.push(Work { id: node.id.clone(), api: Api::of(node), cause, most });
+                let share = relief.filter(|_| cause == Cause::Relief).map_or(1.0, |relief| relief.share);
+                work.push(Work { id: node.id.clone(), api: Api::of(node), cause, most, share });
             }
             kept.insert(node.id.clone(), rate);
         }
@@ -138,7 +142,10 @@ impl Rebalance {
             return self.failed(&work, "it has no media.api", now);
         };
         let clients = match self.hands.clients(api.clone()).await {
-            Ok(clients) => chosen(clients, work.cause, work.most),
+            Ok(clients) => {
+                let most = work.most.min(self.left(&work, &clients));
+                chosen(clients, work.cause, most)
+            }
             Err(why) => return self.failed(&work, &why, now),
         };
         for client in clients {
@@ -161,6 +168,17 @@ impl Rebalance {
         if let Some(rate) = self.rates.lock().unwrap_or_else(PoisonError::into_inner).get_mut(node) {
             rate.worked();
         }
+    }
+
+    /// How many may be sent away yet of the viewers of a node, as far as its share goes.
+    fn left(&self, work: &Work, clients: &[Client]) -> u32 {
+        if work.cause == Cause::Drain {
+            return u32::MAX;
+        }
+        let viewers = clients.iter().filter(|client| !client.publishes).count();
+        let viewers = u32::try_from(viewers).unwrap_or(u32::MAX);
+        let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
+        rates.get_mut(&work.id).map_or(0, |rate| rate.within(work.share, viewers))
     }
 
     /// One of those that were due has been sent away.

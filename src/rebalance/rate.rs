@@ -17,6 +17,8 @@ pub(super) struct Rate {
     /// Nothing is done before.
     not_before: Moment,
     is_failing: bool,
+    /// So many may go yet, however much is due; `None`: nobody has counted who is there.
+    left: Option<u32>,
 }
 
 // === impl Rate ===
@@ -24,7 +26,7 @@ pub(super) struct Rate {
 impl Rate {
     /// From now on; the first is due when its share of a minute has passed.
     pub(super) fn new(now: Moment) -> Self {
-        Self { saved: 0, counted_to: now, not_before: now, is_failing: false }
+        Self { saved: 0, counted_to: now, not_before: now, is_failing: false, left: None }
     }
 
     /// So many are due by now. What could not be done is not made up for beyond one gathering.
@@ -37,6 +39,16 @@ impl Rate {
         if now < self.not_before { 0 } else { whole }
     }
 
+    /// There are so many viewers, of whom this share may go; the first count stands. How many may yet.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of a count, rounded up"
+    )]
+    pub(super) fn within(&mut self, share: f64, viewers: u32) -> u32 {
+        *self.left.get_or_insert_with(|| (f64::from(viewers) * share).ceil() as u32)
+    }
+
     /// They are being looked for.
     pub(super) fn taken(&mut self, now: Moment) {
         self.not_before = now.plus_ms(GATHER_MS);
@@ -45,6 +57,7 @@ impl Rate {
     /// One has been sent away.
     pub(super) fn spend(&mut self) {
         self.saved = self.saved.saturating_sub(VIEWER);
+        self.left = self.left.map(|left| left.saturating_sub(1));
     }
 
     /// All that was due has been done.

@@ -148,6 +148,15 @@ async fn a_node_over_its_limits_for_long_loses_its_youngest_viewers_at_the_rate_
 }
 
 #[tokio::test]
+async fn a_node_is_relieved_of_a_share_of_its_viewers_at_most() {
+    let mut stage = Stage::new(90.0, 10.0, playing(100));
+    let relief = Relief { after_ms: 60_000, per_minute: 30, share: 0.075 };
+    stage.rebalance.relieve_by(HashMap::from([("edges".into(), relief)]));
+    stage.pass(600).await;
+    assert_eq!(stage.kicked().len(), 8, "7.5 of a hundred, rounded up");
+}
+
+#[tokio::test]
 async fn nobody_is_relieved_of_a_publisher() {
     let mut stage = Stage::new(90.0, 10.0, playing(2));
     stage.pass(600).await;

@@ -4,7 +4,7 @@ use toml::Spanned;
 
 use super::thresholds::{self, Layer};
 use crate::config::raw::Section;
-use crate::config::values::{duration, integer, string, word};
+use crate::config::values::{duration, integer, share, string, word};
 use crate::config::{OnOverload, Relief};
 
 /// How long a node is over its limits before viewers are sent away, ms, and how many a minute.
@@ -74,7 +74,8 @@ pub(super) fn read<'a>(section: &mut Section<'a>) -> PoolDraft<'a> {
 fn read_relief(section: &mut Section<'_>) -> Option<Relief> {
     let after_ms = section.require("after", duration(RELIEF_AFTER_MS));
     let per_minute = section.require("per_minute", integer(RELIEF_PER_MINUTE));
-    Some(Relief { after_ms: after_ms?.into_inner(), per_minute: per_minute?.into_inner() })
+    let share = section.get_or("share", 1.0, share);
+    Some(Relief { after_ms: after_ms?.into_inner(), per_minute: per_minute?.into_inner(), share })
 }
 
 // === impl Way ===

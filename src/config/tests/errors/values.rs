@@ -286,10 +286,14 @@ fn how_a_pool_is_relieved_is_checked_by_key() {
         )
     };
     let relief = parse(&of("{ after = \"1m\", per_minute = 30 }")).pools[0].relief;
-    assert_eq!(relief, Some(Relief { after_ms: 60_000, per_minute: 30 }));
+    assert_eq!(relief, Some(Relief { after_ms: 60_000, per_minute: 30, share: 1.0 }));
     for (relief, words) in [
         ("{ after = \"1s\", per_minute = 30 }", "after: 1s is out of range: expected 10s to 1h"),
         ("{ after = \"1m\", per_minute = 0 }", "per_minute: 0 is out of range: expected 1 to 6000"),
+        (
+            "{ after = \"1m\", per_minute = 30, share = 20 }",
+            "share: 20 is out of range: expected a share above 0, up to 1; 20 % is written 0.2",
+        ),
         ("{ after = \"1m\" }", "missing key `per_minute` in `relief`"),
         ("true", "relief: expected a table, found a boolean"),
     ] {
