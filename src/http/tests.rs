@@ -1,4 +1,5 @@
 mod contract;
+mod dialects;
 mod doh;
 mod drain;
 mod feed;
