@@ -16,6 +16,8 @@
 
 pub(super) mod alibaba;
 pub(super) mod dnspod;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 
 use std::net::IpAddr;
 

@@ -36,7 +36,7 @@ pub(super) const ROUTES: [&str; 4] = [ROUTE, ROUTE_OF_MANY, ROUTE_SIGNED, ROUTE_
 
 const MEDIA_TYPE: &str = "application/json";
 /// "A single request can contain a maximum of 5 domain names" [2].
-const MOST_NAMES: usize = 5;
+pub(super) const MOST_NAMES: usize = 5;
 /// How long a client shall remember that there is nothing, s: what [3] takes where it is told no lifetime. [1] shows 300,
 /// in which nobody would see a domain that has just been configured.
 const NOTHING_TTL_S: u32 = 60;
@@ -150,7 +150,8 @@ fn refuse_signed() -> Response {
     worded("InvalidSignature", &Problem::new(Slug::BadSignature, why))
 }
 
-fn read(query: Option<&str>, may_name_client: bool, most: usize) -> Result<Asked, Problem> {
+/// A query that asks for up to `most` names.
+pub(super) fn read(query: Option<&str>, may_name_client: bool, most: usize) -> Result<Asked, Problem> {
     let mut params = Params::scan(query, NAMES);
     let names = super::names(&mut params, "host", most);
     let ip = super::address(&mut params, may_name_client);

@@ -39,8 +39,8 @@ pub(in crate::http) const ROUTE: &str = "/d";
 
 const MEDIA_TYPE: &str = "text/plain; charset=utf-8";
 /// Most names at once; [1] sets no limit. Ours, so that one request stays a small one.
-const MOST_NAMES: usize = 8;
-/// Longest form, bytes: eight of the longest names, percent-encoded, are half of it.
+pub(super) const MOST_NAMES: usize = 8;
+/// Longest form, bytes: eight of the longest names are half of it.
 const LONGEST_FORM: usize = 4_096;
 /// Fewest digits of an encrypted name: DES makes blocks of eight bytes, each byte two digits.
 const BLOCK_DIGITS: usize = 16;
@@ -143,6 +143,12 @@ fn read(query: Option<&str>, may_name_client: bool) -> Result<(Asked, Shape), Pr
     };
     params.verdict()?;
     Ok((Asked { names, ip, family: shape.family }, shape))
+}
+
+/// What is asked for, for [`super::fuzzing`].
+#[cfg(any(test, fuzzing))]
+pub(super) fn asked_for(query: &str, may_name_client: bool) -> Option<Asked> {
+    read(Some(query), may_name_client).ok().map(|(asked, _)| asked)
 }
 
 /// Whether a name is hexadecimal digits of whole blocks.
