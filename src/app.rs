@@ -116,6 +116,7 @@ pub async fn start(config: Config, file: Option<&Path>, sockets: &Sockets) -> an
     front.guard_ops(plan::ops_token(&config)?);
     front.sign_by(plan::signers(&config)?);
     front.redirect_by(&config.domains);
+    front.understand(config.dialects);
     front.answer_callers(plan::callers(&config)?);
     let tls = plan::certificate(&config)?.map(|certificate| tls(&certificate, &core)).transpose()?;
     let names = plan::dns_front(&config, &core)?;

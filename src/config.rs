@@ -51,6 +51,8 @@ pub struct Config {
     pub server: Server,
     /// What one client, and all together, may ask of the player side.
     pub limits: Limits,
+    /// Which other services' HTTP-DNS the player side understands.
+    pub dialects: Dialects,
     /// Where client locations come from.
     pub geoip: Geoip,
     /// How exporters are asked.
@@ -130,6 +132,19 @@ pub struct Limits {
     pub idle_ms: u64,
     /// How long requests wait for their turn before some are refused at once, ms, 1…10,000; default 200 ms.
     pub longest_wait_ms: u64,
+}
+
+/// `[dialects]`: other services' HTTP-DNS, for players that have their SDK or wrote their own.
+///
+/// All are on unless switched off. Whoever comes from such a service changes a host name and nothing else, and should
+/// not have to know of this table; and they open no door that `/resolve` leaves shut: the same clients, limits and
+/// bookings, and nothing for a domain that asks for signatures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dialects {
+    /// `GET` and `POST /d?dn=`, as DNSPod and Tencent Cloud have it; default on.
+    pub dnspod: bool,
+    /// `GET /{account}/d?host=` and `/{account}/resolve?host=`, as Alibaba Cloud has it; default on.
+    pub alibaba: bool,
 }
 
 /// Which header a trusted proxy uses. One, chosen by configuration: "whichever is there" can be forged.

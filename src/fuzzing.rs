@@ -15,7 +15,8 @@ pub use self::pages::{exposition, pages, streams};
 pub use crate::dns::fuzzing::dns_query;
 pub use crate::geo::fuzzing::mmdb;
 pub use crate::http::fuzzing::{
-    client_address, heartbeat_body, hook_body, ops_token, play_target, resolve_query, rtt_body, signature,
+    client_address, dialect_query, heartbeat_body, hook_body, ops_token, play_target, resolve_query,
+    rtt_body, signature,
 };
 pub use crate::resolver::fuzzing::report_token;
 
@@ -26,6 +27,7 @@ pub type Target = fn(&[u8]);
 pub static TARGETS: &[(&str, Target)] = &[
     ("client_address", client_address),
     ("configuration", configuration),
+    ("dialect_query", dialect_query),
     ("dns_query", dns_query),
     ("exposition", exposition),
     ("heartbeat_body", heartbeat_body),

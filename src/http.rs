@@ -14,6 +14,7 @@ mod body;
 mod boundary;
 pub mod client_ip;
 mod dashboard;
+mod dialect;
 pub mod dns_query;
 mod drain;
 mod events;
@@ -58,6 +59,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::access::OpsToken;
 use self::client_ip::{ClientRule, Peer};
+use self::dialect::{alibaba, dnspod};
 use self::dns_query::Names;
 use self::limit::Limiter;
 use self::play::Redirects;
@@ -86,6 +88,8 @@ pub struct Front {
     redirects: ArcSwap<Redirects>,
     /// Which media servers are answered; `None`: none.
     callers: ArcSwapOption<Callers>,
+    /// Which other services' HTTP-DNS is understood.
+    dialects: ArcSwap<config::Dialects>,
     /// Who answers DNS queries; `None`: nobody.
     names: ArcSwapOption<Names>,
     /// How often one client may ask.
@@ -134,6 +138,15 @@ pub static ROUTES: &[Route] = &[
     Route::player("GET",     "/dns-query",    |get| on(get, dns_query::show)),
     Route::player("POST",    "/dns-query",    |post| on(post, dns_query::take)),
     Route::player("OPTIONS", "/dns-query",    |options| on(options, dns_query::preflight)),
+    Route::player("GET",     dnspod::ROUTE,   |get| on(get, dnspod::show)),
+    Route::player("POST",    dnspod::ROUTE,   |post| on(post, dnspod::take)),
+    Route::player("OPTIONS", dnspod::ROUTE,   |options| on(options, dnspod::preflight)),
+    Route::player("GET",     alibaba::ROUTE,          |get| on(get, alibaba::show)),
+    Route::player("OPTIONS", alibaba::ROUTE,          |options| on(options, alibaba::preflight)),
+    Route::player("GET",     alibaba::ROUTE_OF_MANY,  |get| on(get, alibaba::show_many)),
+    Route::player("OPTIONS", alibaba::ROUTE_OF_MANY,  |options| on(options, alibaba::preflight)),
+    Route::player("GET",     alibaba::ROUTE_SIGNED,   |get| on(get, alibaba::refuse)),
+    Route::player("GET",     alibaba::ROUTE_OF_MANY_SIGNED,  |get| on(get, alibaba::refuse)),
     Route::player("GET",     play::ROUTE,     |get| on(get, play::show)),
     Route::player("GET",     play::ROUTE_OF_CALLER,  |get| on(get, play::show)),
     Route::player("GET",     play::ROUTE_OF_NODE,    |get| on(get, play::show)),
@@ -223,6 +236,7 @@ impl Front {
             signers: ArcSwap::default(),
             redirects: ArcSwap::default(),
             callers: ArcSwapOption::empty(),
+            dialects: ArcSwap::default(),
             names: ArcSwapOption::empty(),
             limiter: Limiter::new(&limits),
             limits: ArcSwap::from_pointee(limits),
@@ -242,6 +256,11 @@ impl Front {
     /// From now on players of these domains are redirected as they say.
     pub fn redirect_by(&self, domains: &[config::Domain]) {
         self.redirects.store(Arc::new(Redirects::new(domains)));
+    }
+
+    /// From now on these dialects are understood.
+    pub fn understand(&self, dialects: config::Dialects) {
+        self.dialects.store(Arc::new(dialects));
     }
 
     /// From now on these limits count, for connections that are open, too.

@@ -48,7 +48,7 @@ pub use self::bitrate::BitrateFrom;
 use self::bitrate::Need;
 pub use self::board::{Board, Cause, Flow, Flows, Member, NEAR, Roster, Row, SHOWN, Site, Sources, Sum};
 pub use self::drain::{PreviewView, TakerView};
-pub use self::explain::{CandidateView, Explanation};
+pub use self::explain::{CandidateView, Explanation, SubnetView};
 pub use self::rtt::{MOST_TIMES, ReportRefusal};
 pub use self::shared::Kept;
 pub use self::streams::{Admission, Upstream};

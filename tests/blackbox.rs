@@ -17,6 +17,8 @@ mod config_cli;
 mod credentials;
 #[path = "blackbox/crowd.rs"]
 mod crowd;
+#[path = "blackbox/dialects.rs"]
+mod dialects;
 #[path = "blackbox/dns.rs"]
 mod dns;
 #[path = "blackbox/doh.rs"]

@@ -234,6 +234,10 @@ fn problem_examples_say_what_the_code_says() {
     let mut seen = 0;
     walk(&contract, &mut |value| {
         let Some(code) = value.get("code").and_then(Value::as_str) else { return };
+        // Other services' dialects have codes of their own, and a `message`.
+        if value.get("message").is_some() {
+            return;
+        }
         let slug = Slug::ALL.into_iter().find(|slug| slug.as_str() == code).expect("a known code");
         assert_eq!(value["type"], format!("urn:nearcast:problem:{code}"));
         assert_eq!(value["title"], slug.title(), "{code}");

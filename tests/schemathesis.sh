@@ -19,7 +19,7 @@ MAX_EXAMPLES=${MAX_EXAMPLES:-30}
 SEED=${SEED:-20260101}
 READY_LIMIT_S=90
 # What the player side alone serves. The operators' side is asked for all other paths, the probes among them.
-PLAYER_PATHS='^/(resolve|rtt|dns-query|api/v1/.*|hooks/.*|t/.*|\{app\}/.*)?$'
+PLAYER_PATHS='^/(resolve|d|rtt|dns-query|api/v1/.*|hooks/.*|t/.*|\{account\}/.*|\{app\}/.*)?$'
 
 # Takes octets of a kind that schemathesis cannot make; tests/blackbox/doh.rs has a table of them.
 OCTETS=dnsQueryPost

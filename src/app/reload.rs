@@ -248,6 +248,7 @@ impl Reloadable for Trust {
             anyhow::bail!("{}", mistakes.join("; "));
         };
         let (server, limits, domains) = (next.server.clone(), next.limits, next.domains.clone());
+        let dialects = next.dialects;
         let (resolver, front) = (Arc::clone(&self.resolver), Arc::clone(&self.front));
         Ok(Box::new(move || {
             resolver.take_reports(reports);
@@ -255,6 +256,7 @@ impl Reloadable for Trust {
             front.guard_ops(ops);
             front.sign_by(signers);
             front.redirect_by(&domains);
+            front.understand(dialects);
             front.answer_callers(callers);
             front.limit(limits);
         }))

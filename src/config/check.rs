@@ -4,6 +4,7 @@
 //! The configuration made of it counts only if nothing at all was reported.
 
 mod credentials;
+mod dialects;
 mod dns;
 mod domains;
 mod geoip;
@@ -38,7 +39,7 @@ use self::thresholds::Layer;
 use super::raw::Section;
 use super::report::{Report, Span};
 use super::values::{check_name, string};
-use super::{Config, Exporters, Geoip, Limits, Pool, Scheduler, Scrape, Server, Streams, profile};
+use super::{Config, Dialects, Exporters, Geoip, Limits, Pool, Scheduler, Scrape, Server, Streams, profile};
 use crate::schedule::isp;
 use crate::schedule::node::{Node, Role};
 use crate::schedule::thresholds::Thresholds;
@@ -48,6 +49,7 @@ use crate::schedule::thresholds::Thresholds;
 struct Draft<'a> {
     server: Server,
     limits: Limits,
+    dialects: Dialects,
     geoip: GeoipDraft<'a>,
     scrape: (Scrape, Exporters),
     /// `[thresholds]`.
@@ -68,6 +70,7 @@ pub(super) fn config(table: &DeTable<'_>, folder: &Path, report: &Report) -> Con
     let draft = Section::file(table, report, |file| Draft {
         server: file.table("server", |section| server::read(section, folder)),
         limits: file.table("limits", limits::read),
+        dialects: file.table("dialects", dialects::read),
         geoip: file.table("geoip", |section| geoip::read(section, folder)),
         scrape: file.table("scrape", |section| scrape::read(section, folder)),
         layer: file.table("thresholds", thresholds::read),
@@ -176,6 +179,7 @@ impl Draft<'_> {
             pops: self.pops.into_iter().filter_map(|pop| pop.into_pop(limit)).collect(),
             server: self.server,
             limits: self.limits,
+            dialects: self.dialects,
             scrape: self.scrape.0,
             exporters: self.scrape.1,
             scheduler: self.scheduler,

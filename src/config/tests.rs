@@ -55,6 +55,7 @@ fn shortest_file_has_the_documented_defaults() {
     };
     assert_eq!(config.server, server);
     assert_eq!(config.limits, Limits::default());
+    assert_eq!(config.dialects, Dialects { dnspod: true, alibaba: true });
     assert_eq!(config.geoip, Geoip::default());
     let scrape =
         Scrape { interval_ms: 10_000, timeout_ms: 3_000, body_limit_bytes: 4_194_304, concurrency: 128 };

@@ -18,6 +18,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::Front;
 use super::client_ip::Peer;
+use super::dialect;
 use super::failure::Origin;
 use super::play;
 use super::problem::{Problem, Slug, Told};
@@ -63,8 +64,14 @@ pub(super) fn no_such_route() -> Problem {
 }
 
 /// The path is served, but not by this method. axum adds `Allow`.
-pub(super) async fn wrong_method(route: Option<MatchedPath>, uri: Uri) -> Problem {
-    if route.is_some_and(|route| play::ROUTES.contains(&route.as_str())) && !play::is_stream(&uri) {
+pub(super) async fn wrong_method(
+    State(front): State<Arc<Front>>,
+    route: Option<MatchedPath>,
+    uri: Uri,
+) -> Problem {
+    let route = route.as_ref().map_or("", MatchedPath::as_str);
+    let is_no_stream = play::ROUTES.contains(&route) && !play::is_stream(&uri);
+    if is_no_stream || dialect::is_off(&front, route) {
         return no_such_route();
     }
     Problem::new(Slug::MethodNotAllowed, "this path does not answer this method; see the Allow header")
@@ -82,7 +89,7 @@ async fn pass(State(front): State<Arc<Front>>, request: Request, next: Next) -> 
         Err(problem) => problem.into_response(),
     };
     if let Some(Told(slug)) = response.extensions_mut().remove::<Told>() {
-        let problem = Problem::new(slug, "told on a page");
+        let problem = Problem::new(slug, "told in words of its own");
         front.telemetry.problem(slug.as_str());
         origin.log(&front, &problem);
         response.headers_mut().insert(&X_REQUEST_ID, origin.id.header());

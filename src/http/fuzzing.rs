@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use super::access::OpsToken;
 use super::client_ip::ClientRule;
+pub use super::dialect::fuzzing::dialect_query;
 pub use super::play::fuzzing::play_target;
 use super::query::Params;
 use super::resolve::Asked;

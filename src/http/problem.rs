@@ -103,7 +103,7 @@ pub struct Problem {
     cause: Option<Box<str>>,
 }
 
-/// Marks a page that tells of a problem in words of its own, so that the boundary counts it and leaves it alone.
+/// Marks an answer that tells of a problem in words of its own, so that the boundary counts it and leaves it alone.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Told(pub(super) Slug);
 
@@ -315,6 +315,16 @@ impl Problem {
     #[must_use]
     pub fn slug(&self) -> Slug {
         self.slug
+    }
+
+    /// The parameters that are wrong.
+    pub(super) fn params(&self) -> &[InvalidParam] {
+        &self.invalid_params
+    }
+
+    /// When to come back, s; `None`: that would not help.
+    pub(super) fn retry_after_s(&self) -> Option<u32> {
+        self.retry_after_s
     }
 
     /// What the log is told: the cause, or what the client is told too.

@@ -15,6 +15,8 @@ use super::problem::{InvalidParam, MISSING};
 const LONGEST_DOMAIN: usize = 253;
 /// Longest label of a domain name, bytes.
 const LONGEST_LABEL: usize = 63;
+/// What is wrong with a list of too many domains.
+pub(super) const TOO_MANY: &str = "names more domains than may be asked for at once";
 
 /// The values of `N` known names, and what was wrong so far.
 pub(super) struct Params<'q, const N: usize> {
@@ -56,6 +58,12 @@ impl<'q, const N: usize> Params<'q, N> {
     pub(super) fn has(&self, name: &'static str) -> bool {
         let given = self.names.iter().position(|known| *known == name).map(|at| self.values[at].is_some());
         given == Some(true) || self.faults.iter().any(|fault| fault.name == name)
+    }
+
+    /// A value as it stands, left where it is.
+    pub(super) fn peek(&self, name: &'static str) -> Option<&str> {
+        let at = self.names.iter().position(|known| *known == name)?;
+        self.values[at].as_deref()
     }
 
     /// Takes a value as it stands.
@@ -190,6 +198,18 @@ pub(super) fn domain(value: Cow<'_, str>) -> Result<Cow<'_, str>, &'static str> 
             Cow::Owned(value)
         }
     })
+}
+
+/// Up to `most` domain names with commas between, as they are written but for a final dot; or what they must be.
+pub(super) fn domains(value: &str, most: usize) -> Result<Vec<String>, &'static str> {
+    if value.split(',').count() > most {
+        return Err(TOO_MANY);
+    }
+    let one = |name| {
+        domain(Cow::Borrowed(name))?;
+        Ok(name.strip_suffix('.').unwrap_or(name).to_owned())
+    };
+    value.split(',').map(one).collect()
 }
 
 /// Undoes form encoding. `None` for a broken escape or broken UTF-8.

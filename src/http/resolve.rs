@@ -21,7 +21,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri
 use http_body_util::Full;
 
 use self::asked::Format;
-pub(super) use self::asked::{Asked, LONGEST_STREAM};
+pub(super) use self::asked::{Asked, LONGEST_STREAM, USUAL_COUNT};
 use self::reply::Reply;
 use super::Front;
 use super::boundary;

@@ -91,6 +91,11 @@ impl Signer {
         (!keys.is_empty()).then_some(Self { keys, required })
     }
 
+    /// Whether who cannot sign is not answered at all.
+    pub(super) fn is_required(&self) -> bool {
+        self.required
+    }
+
     /// Whether a question may be answered.
     pub(super) fn check(&self, query: Option<&str>, now_s: u64) -> Result<(), Problem> {
         let mut params = Params::scan(query, &["sign", "exp"]);

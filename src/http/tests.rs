@@ -1,4 +1,5 @@
 mod contract;
+mod dialects;
 mod doh;
 mod drain;
 mod feed;
@@ -426,6 +427,57 @@ async fn explain_and_geo_take_any_address() {
     assert_eq!((mapped.status, mapped.header("cache-control")), (StatusCode::OK, "no-store"));
     ops("/geo?ip=here").await.is_problem(400, "invalid-parameter");
     assert_eq!(ops("/geo").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_client_subnet_is_explained_as_the_dns_would_answer_it() {
+    for (subnet, client, scope) in [
+        ("192.0.2.0/24", "192.0.2.0", None),
+        ("114.114.0.0/16", "114.114.0.0", None),
+        ("2001:db8:1::/48", "2001:db8:1::", None),
+        // One that stands for IPv4; one that says nothing.
+        ("2002:c000:200::/40", "2002:c000:200::", Some(40)),
+        ("0.0.0.0/0", "127.0.0.1", Some(0)),
+        ("::/0&ip=192.0.2.7", "192.0.2.7", Some(0)),
+        ("192.0.2.0/24&ip=198.51.100.7", "192.0.2.0", None),
+    ] {
+        let body = ops(&format!("/explain?domain=live.example.com&subnet={subnet}")).await.json();
+        assert_eq!(
+            (&body["client_ip"], &body["subnet"]["network"]),
+            (&client.into(), &subnet.split('&').next().into()),
+            "{body}"
+        );
+        let network = body["geo"]["network"].as_str().unwrap();
+        let known: u64 = network.split_once('/').unwrap().1.parse().unwrap();
+        assert_eq!(body["subnet"]["scope"], scope.unwrap_or(known), "{body}");
+    }
+    let of_kind = async |kind: &str| {
+        let target = format!("/explain?domain=live.example.com&subnet=192.0.2.0/24{kind}");
+        let body = ops(&target).await.json();
+        let candidates = body["candidates"].as_array().unwrap();
+        let out = candidates.iter().filter(|one| one["excluded_because"].to_string().contains("family"));
+        out.map(|one| one["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(of_kind("").await, [""; 0]);
+    assert_eq!(of_kind("&type=AAAA").await, ["sh-2"]);
+    for (query, name) in [
+        ("subnet=192.0.2.1/24", "subnet"),
+        ("subnet=192.0.2.0", "subnet"),
+        ("subnet=192.0.2.0/33", "subnet"),
+        ("subnet=", "subnet"),
+        ("subnet=192.0.2.0/24&subnet=192.0.2.0/24", "subnet"),
+        ("subnet=192.0.2.0/24&ip=here", "ip"),
+        ("subnet=192.0.2.0/24&type=MX", "type"),
+    ] {
+        let answer = ops(&format!("/explain?domain=live.example.com&{query}")).await;
+        let problem = answer.is_problem(400, "invalid-parameter");
+        assert_eq!(problem["invalid_params"][0]["name"], name, "{query}");
+    }
+    let mut page = request("GET", "/explain?domain=live.example.com&subnet=192.0.2.0/24");
+    page.headers_mut().insert("accept", "text/html".parse().unwrap());
+    let page = by_router(&front(), Side::Ops, PROXY, page).await;
+    let html = String::from_utf8(page.body.to_vec()).unwrap();
+    assert!(page.status == 200 && html.contains("192.0.2.0"), "{html}");
 }
 
 #[tokio::test]

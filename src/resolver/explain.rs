@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use serde::Serialize;
 
 use super::view::{ResourceView, resources, round};
@@ -26,6 +27,9 @@ pub struct Explanation {
     pub policy: &'static str,
     /// The client.
     pub client_ip: IpAddr,
+    /// The client subnet that a DNS query would have named; `None`: it is about a client itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subnet: Option<SubnetView>,
     /// Where it is taken to be, and who says so.
     pub geo: GeoDetail,
     /// Why the winner is the winner.
@@ -46,6 +50,15 @@ pub struct Explanation {
     pub winner: String,
     /// Every node of the pool: the ranked answer first, the others by distance.
     pub candidates: Vec<CandidateView>,
+}
+
+/// A client subnet (RFC 7871), whose first address is the client then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct SubnetView {
+    /// As it was asked for.
+    pub network: IpNet,
+    /// SCOPE PREFIX-LENGTH: for how many leading bits the answer holds, and resolvers may keep it.
+    pub scope: u8,
 }
 
 /// One node as a candidate.
@@ -119,6 +132,7 @@ impl Resolver {
                 .map_or_else(|| pool_name(live, spec.pool).to_owned(), |name| name.to_string()),
             policy: spec.policy.as_str(),
             client_ip: question.client,
+            subnet: None,
             geo: self.locator.detail(question.client),
             reason: answer.reason.as_str(),
             degraded: answer.degraded,

@@ -132,3 +132,48 @@ async fn failed_and_family_are_reasons_too() {
     })
     .await;
 }
+
+/// What `kdig` is told for a client subnet: the first address, and the scope.
+fn kdig(service: &Service, subnet: &str) -> (String, u64) {
+    let (ip, port) = (service.dns().ip().to_string(), service.dns().port().to_string());
+    let output = std::process::Command::new("kdig")
+        .args([&format!("@{ip}"), "-p", &port, "+time=5", "+retry=0", "live.example.com", "A"])
+        .arg(format!("+subnet={subnet}"))
+        .output()
+        .unwrap_or_else(|error| panic!("kdig is missing ({error}); apt-get install -y knot-dnsutils"));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let record = text.lines().find(|line| line.starts_with("live.example.com.") && line.contains("\tA\t"));
+    let option = text.lines().find_map(|line| line.split_once("CLIENT-SUBNET: "));
+    let scope = option.and_then(|(_, said)| said.rsplit('/').next()?.trim().parse().ok());
+    let first = record.and_then(|line| line.split('\t').next_back());
+    let (Some(first), Some(scope)) = (first, scope) else { panic!("{subnet}: {text}") };
+    (first.to_owned(), scope)
+}
+
+#[tokio::test]
+async fn a_client_subnet_is_explained_as_a_dns_query_with_it_is_answered() {
+    let edges = Edge::start_each(&[CHICAGO, LONDON, TOKYO]).await;
+    // Unbooked, so that asking twice is asking the same.
+    let head = format!(
+        "[scheduler]\nbooking = false\n\n[dns]\nlisten = \"127.0.0.1:0\"\n\n[[dns.zones]]\n\
+         apex = \"example.com\"\nns = [\"ns1.example.net\"]\n\n{}",
+        scrape_each(500)
+    );
+    let service = start_scraped_twice(&live(&head, &edges), &edges).await;
+    let mut seen = std::collections::BTreeSet::new();
+    for subnet in ["8.8.8.0/24", "81.2.69.0/24", "133.11.0.0/16", "2001:200::/32", "2002:808:800::/40"] {
+        let explanation = explain(&service, &format!("subnet={subnet}")).await;
+        let winner = edges.iter().find(|edge| explanation["winner"] == edge.id).unwrap();
+        let told = (winner.ip.clone(), explanation["subnet"]["scope"].as_u64().unwrap());
+        assert_eq!(told, kdig(&service, subnet), "{subnet}: {explanation:#}");
+        seen.insert(told.0);
+    }
+    assert_eq!(seen.len(), 3, "{seen:?}");
+    // Of no bits: it is whoever asks that counts, and loopback is nowhere.
+    let explanation = explain(&service, "subnet=0.0.0.0/0").await;
+    assert_eq!(
+        (&explanation["client_ip"], &explanation["reason"]),
+        (&"127.0.0.1".into(), &"geo_unknown".into())
+    );
+    assert_eq!((explanation["subnet"]["scope"].as_u64(), kdig(&service, "0.0.0.0/0").1), (Some(0), 0));
+}

@@ -199,6 +199,7 @@ pub(super) fn check(draft: &DnsDraft, domains: &[DomainDraft<'_>], has_tls: bool
     report_twins(report, apexes.map(|apex| (apex.get_ref(), apex.span())), |apex| {
         format!("apex: there is a zone {} already", quoted(apex))
     });
+    check_signatures(draft, domains, report);
     for record in draft.zones.iter().flat_map(|zone| &zone.records) {
         let kind = Rtype::from_int(record.get_ref().kind);
         if !matches!(kind, Rtype::A | Rtype::AAAA) {
@@ -212,6 +213,28 @@ pub(super) fn check(draft: &DnsDraft, domains: &[DomainDraft<'_>], has_tls: bool
         if let Some(domain) = names.clone().find(owner) {
             let message = format!("records: the {kind} records of this name are those of the nodes");
             report.clash(&record.span(), message, (&domain.span(), "the domain"));
+        }
+    }
+}
+
+/// The DNS has no place for a signature, so what lies in a zone is told to anybody: whoever asks for signatures does not
+/// want that, and nothing would tell him.
+fn check_signatures(draft: &DnsDraft, domains: &[DomainDraft<'_>], report: &Report) {
+    let apexes = || draft.zones.iter().filter_map(|zone| zone.apex.as_ref());
+    for domain in domains {
+        let (Some(name), Some(required)) = (&domain.name, &domain.require_signature) else { continue };
+        let is_inside = |apex: &&Spanned<String>| {
+            let above = name.get_ref().strip_suffix(apex.get_ref().as_str());
+            above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
+        };
+        if let Some(apex) = apexes().find(is_inside).filter(|_| *required.get_ref()) {
+            let message = format!(
+                "require_signature: DNS tells {} to anybody, unsigned, since it lies in zone {}: expected false, or a \
+                 name outside of [[dns.zones]]",
+                quoted(name.get_ref()),
+                quoted(apex.get_ref())
+            );
+            report.clash(&required.span(), message, (&apex.span(), "the zone"));
         }
     }
 }

@@ -19,7 +19,7 @@ pub(super) struct DomainDraft<'a> {
     pub(super) pool: Option<Spanned<&'a str>>,
     pub(super) policy: PolicyKind,
     pub(super) keys: Vec<PathBuf>,
-    pub(super) require_signature: bool,
+    pub(super) require_signature: Option<Spanned<bool>>,
     pub(super) origins: Option<Spanned<&'a str>>,
     pub(super) redirect: Redirect,
 }
@@ -43,7 +43,7 @@ pub(super) fn read<'a>(section: &mut Section<'a>, folder: &Path) -> DomainDraft<
     let keys = keys.map(Spanned::into_inner).unwrap_or_default();
     DomainDraft {
         keys: keys.into_iter().map(|key| folder.join(key.into_inner())).collect(),
-        require_signature: require_signature.is_some_and(Spanned::into_inner),
+        require_signature,
         name: section.require("name", domain_name),
         pool: section.require("pool", string),
         origins: section.get("origins", string),
@@ -63,7 +63,8 @@ impl DomainDraft<'_> {
         let (name, pool) = (self.name.take()?.into_inner(), self.pool.take()?.into_inner());
         let (name, pool) = (name.into(), pool.into());
         let origins = self.origins.map(|origins| origins.into_inner().into());
-        let Self { policy, keys, require_signature, redirect, .. } = self;
+        let require_signature = self.require_signature.is_some_and(Spanned::into_inner);
+        let Self { policy, keys, redirect, .. } = self;
         Some(Domain { name, pool, policy, keys, require_signature, origins, redirect })
     }
 }

@@ -44,6 +44,7 @@ fn example_shows_every_key() {
         "[server]",
         "[server.tls]",
         "[limits]",
+        "[dialects]",
         "[geoip]",
         "[scrape]",
         "[thresholds]",

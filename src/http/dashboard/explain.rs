@@ -13,9 +13,9 @@ use super::shell::encoded;
 use super::words::Words;
 use super::{Shell, failed_page, page};
 use crate::http::Front;
+use crate::http::explain::explained;
 use crate::http::problem::Problem;
 use crate::http::query::Params;
-use crate::http::resolve::Asked;
 use crate::resolver::{CandidateView, Explanation, Roster};
 
 /// Candidates that are shown with their score.
@@ -116,10 +116,7 @@ pub(in crate::http) fn show(
     let query = query.join("&");
     let explained = match domain.is_empty() {
         true => None,
-        false => Some(Asked::read(Some(&query), true).and_then(|asked| {
-            let client = asked.ip.unwrap_or(client);
-            Ok(front.resolver.explain(&asked.question(client))?)
-        })),
+        false => Some(explained(front, Some(&query), client)),
     };
     let failed = explained.as_ref().and_then(|explained| explained.as_ref().err()).map(Problem::slug);
     let host =

@@ -10,7 +10,7 @@ use crate::http::query::{self, Params};
 use crate::resolver::{Family, Question, Role, Want, Why};
 
 /// Nodes named when nothing else is asked for: one, and two to fall back to.
-const USUAL_COUNT: usize = 3;
+pub(in crate::http) const USUAL_COUNT: usize = 3;
 /// Nodes named at most.
 const MOST_COUNT: usize = 8;
 /// Addresses in `failed=` at most.

@@ -94,6 +94,11 @@ fn measured() -> Arc<Front> {
     front_of(Resolver::for_tests_measured())
 }
 
+/// Whether an operation has another answer than a refusal.
+fn promises_good(operation: &Value) -> bool {
+    operation["responses"].as_object().unwrap().keys().any(|status| status.starts_with(['2', '3']))
+}
+
 #[tokio::test]
 async fn every_example_of_the_contract_is_answered_as_promised() {
     let contract = contract();
@@ -118,7 +123,7 @@ async fn every_example_of_the_contract_is_answered_as_promised() {
                     fleet.answer_callers(Some(callers()));
                     let answer = by_router(&fleet, route.side, PROXY, request).await;
                     let is_good = answer.status.is_success() || answer.status.is_redirection();
-                    assert!(is_good, "{method} {target}: {answer:?}");
+                    assert_eq!(is_good, promises_good(operation), "{method} {target}: {answer:?}");
                     let asked = format!("{method} {target}");
                     keeps_the_contract(&contract, &operation["responses"], &answer, &asked);
                 }

@@ -75,6 +75,32 @@ fn records_are_lines_of_a_master_file_below_the_apex() {
     }
 }
 
+/// The DNS cannot ask for a signature, so a domain that does is not to be told by it.
+#[test]
+fn a_domain_that_asks_for_signatures_lies_in_no_zone() {
+    let signed = "keys = [\"a.key\"]\nrequire_signature = true";
+    let text = |apex: &str, domain: &'static str| {
+        let file = File { domain, ..File::default() }.text();
+        format!("{file}{}", HEAD.replace("\"example.com\"", &format!("\"{apex}\"")))
+    };
+    for apex in ["example.com", "live.example.com", "com"] {
+        let errors = Config::parse(&text(apex, signed), "nearcast.toml").unwrap_err();
+        let [error] = errors.errors() else { panic!("{apex}: {errors}") };
+        let why = "require_signature: DNS tells `live.example.com` to anybody, unsigned";
+        assert!(error.message.starts_with(why) && error.message.contains("expected false"), "{errors}");
+        let lines = text(apex, signed);
+        let line_of = |part: &str| lines.lines().position(|line| line.starts_with(part)).unwrap() + 1;
+        assert_eq!((error.line, &*error.text), (line_of("require_signature"), "true"));
+        let shown = errors.to_string();
+        assert!(shown.contains(&format!(":{}:", line_of("apex"))) && shown.contains("the zone"), "{shown}");
+    }
+    for apex in ["example.org", "ample.com", "a.live.example.com"] {
+        parse(&text(apex, signed));
+    }
+    parse(&text("example.com", "keys = [\"a.key\"]"));
+    parse(&text("example.com", "keys = [\"a.key\"]\nrequire_signature = false"));
+}
+
 #[test]
 fn a_file_without_dns_speaks_none() {
     assert_eq!(File::default().read().dns, None);
