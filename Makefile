@@ -17,6 +17,8 @@ PROGRAMS := \
     c++:g++ \
     chromium:chromium \
     curl:curl \
+    delv:bind9-dnsutils \
+    dnssec-keygen:bind9-utils \
     ffmpeg:ffmpeg \
     kdig:knot-dnsutils \
     nginx:nginx \

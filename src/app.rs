@@ -101,6 +101,14 @@ pub fn check_credentials(config: &Config) -> Result<(), crate::scrape::BadFiles>
     plan::how(config).map(|_| ())
 }
 
+/// Reads the keys that zones are to be signed with.
+///
+/// # Errors
+/// All of them that cannot be used.
+pub fn check_zone_keys(config: &Config) -> anyhow::Result<()> {
+    plan::zone_keys(config).map(|_| ())
+}
+
 /// Starts the service on these sockets. `file` is where the configuration comes from and will be read again; `None`:
 /// never.
 ///

@@ -1,5 +1,7 @@
 //! The command line: arguments become one call into the house.
 
+mod dnssec;
+
 use std::collections::HashMap;
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -113,6 +115,11 @@ enum Command {
         #[command(flatten)]
         service: RunningService,
     },
+    /// Keys of zones that are signed (DNSSEC).
+    Dnssec {
+        #[command(subcommand)]
+        command: dnssec::Command,
+    },
     /// Say where an address is.
     Geoip {
         /// Address to look up.
@@ -186,6 +193,7 @@ pub fn run() -> ExitCode {
         }
         Command::Undrain { node, service } => give(service, node, &Order::Undrain),
         Command::Top { service } => top(service),
+        Command::Dnssec { command } => dnssec::run(command),
         Command::Geoip { ip, config } => geoip(ip, config.as_deref()),
     };
     match outcome {
@@ -228,7 +236,8 @@ impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         let input = error.is::<crate::geo::GeoError>()
             || error.is::<crate::config::ConfigErrors>()
-            || error.is::<BadFiles>();
+            || error.is::<BadFiles>()
+            || error.is::<crate::dns::KeyErrors>();
         Self { status: if input { EXIT_BAD_INPUT } else { 1 }, message: format!("{error:#}") }
     }
 }
@@ -297,6 +306,7 @@ fn check(path: &Path) -> Result<(), Failure> {
     let config = load(path)?;
     app::open_locator(&config)?;
     app::check_credentials(&config).map_err(|error| bad_files(path, &error))?;
+    app::check_zone_keys(&config)?;
     say(&format!(
         "{}: ok, {} nodes in {} pools for {} domains",
         path.display(),

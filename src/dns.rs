@@ -9,19 +9,22 @@
 //! small ones (`schedule::recursors` tells them apart). Who asks by HTTPS and names no client subnet asks for itself, and
 //! gets what `/resolve` says.
 //!
-//! *Limits*: no recursion, no zone transfer, no DNSSEC, no update. Every query costs a bounded amount of work: one
-//! question, no name pointers, two additional records at most.
+//! *Limits*: no recursion, no zone transfer, no update. Every query costs a bounded amount of work: one question, no name
+//! pointers, two additional records at most, and two signatures where the zone is signed (`dns/sign`) and they are wanted.
 
 mod answer;
 mod cookie;
+mod denial;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod keys;
 mod query;
 mod rate;
 mod reply;
 mod sample;
 mod serve;
+mod sign;
 mod tcp;
 mod udp;
 mod zones;
@@ -39,12 +42,14 @@ use self::answer::Asker;
 use self::cookie::Baker;
 use self::rate::{RateLimiter, Sentence};
 use self::sample::Sampler;
+use self::sign::Signatures;
 use self::zones::Zones;
 use crate::config;
 use crate::resolver::Resolver;
 use crate::telemetry::{DnsTransport, Telemetry};
 
 pub use self::cookie::CookieSecret;
+pub use self::keys::{KeyError, KeyErrors, NewKey, NoChance, ZoneKey, ZoneKeys};
 pub use self::serve::{Listen, Server, serve};
 
 /// Everything an answer needs. One per process, shared by all threads.
@@ -55,6 +60,7 @@ pub struct Front {
     baker: Baker,
     rates: RateLimiter,
     sampler: Sampler,
+    signatures: Signatures,
 }
 
 /// What a reload replaces.
@@ -79,17 +85,24 @@ impl Front {
         telemetry: Arc<Telemetry>,
         secret: CookieSecret,
         config: &config::Dns,
+        keys: &ZoneKeys,
         domains: &[config::Domain],
     ) -> Self {
-        let settings = ArcSwap::from_pointee(Settings::new(config, domains));
-        let rates = RateLimiter::new(config.responses_per_second);
-        Self { resolver, telemetry, settings, baker: Baker::new(secret), rates, sampler: Sampler::default() }
+        Self {
+            resolver,
+            telemetry,
+            settings: ArcSwap::from_pointee(Settings::new(config, keys, domains)),
+            baker: Baker::new(secret),
+            rates: RateLimiter::new(config.responses_per_second),
+            sampler: Sampler::default(),
+            signatures: Signatures::default(),
+        }
     }
 
-    /// From now on these zones and domains are answered for.
-    pub fn adopt(&self, config: &config::Dns, domains: &[config::Domain]) {
+    /// From now on these zones, with these keys, and these domains are answered for.
+    pub fn adopt(&self, config: &config::Dns, keys: &ZoneKeys, domains: &[config::Domain]) {
         self.rates.limit(config.responses_per_second);
-        self.settings.store(Arc::new(Settings::new(config, domains)));
+        self.settings.store(Arc::new(Settings::new(config, keys, domains)));
     }
 
     /// Writes the reply to a query that came by HTTP; `client` is who sent it, and stands for the client subnet where the
@@ -124,9 +137,9 @@ impl Front {
 // === impl Settings ===
 
 impl Settings {
-    fn new(config: &config::Dns, domains: &[config::Domain]) -> Self {
+    fn new(config: &config::Dns, keys: &ZoneKeys, domains: &[config::Domain]) -> Self {
         Self {
-            zones: Zones::new(&config.zones, domains),
+            zones: Zones::new(&config.zones, keys, domains),
             ttl_s: config.ttl_s,
             answers: config.answers,
             nsid: config.nsid.clone(),

@@ -21,6 +21,8 @@ mod crowd;
 mod dialects;
 #[path = "blackbox/dns.rs"]
 mod dns;
+#[path = "blackbox/dnssec.rs"]
+mod dnssec;
 #[path = "blackbox/doh.rs"]
 mod doh;
 #[path = "blackbox/explain.rs"]

@@ -9,7 +9,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 
 use super::Core;
 use crate::config::Config;
-use crate::dns::{self, CookieSecret};
+use crate::dns::{self, CookieSecret, ZoneKeys};
 use crate::geo::{Located, Precision};
 use crate::http::access::OpsToken;
 use crate::http::sign::{Signer, Signers, SigningKey};
@@ -159,7 +159,14 @@ pub(super) fn dns_front(config: &Config, core: &Core) -> anyhow::Result<Option<A
         .fill(&mut secret)
         .map_err(|_| anyhow::anyhow!("no random numbers for DNS cookies"))?;
     let secret = CookieSecret(secret);
-    Ok(Some(Arc::new(dns::Front::new(resolver, telemetry, secret, settings, &config.domains))))
+    let keys = zone_keys(config)?;
+    Ok(Some(Arc::new(dns::Front::new(resolver, telemetry, secret, settings, &keys, &config.domains))))
+}
+
+/// What a configuration's zones are signed with.
+pub(super) fn zone_keys(config: &Config) -> anyhow::Result<ZoneKeys> {
+    let zones = config.dns.as_ref().map(|dns| &*dns.zones);
+    Ok(ZoneKeys::open(zones.unwrap_or_default())?)
 }
 
 /// The certificate of a configuration's `[server.tls]`; `None`: there is none.

@@ -180,8 +180,15 @@ fn files(path: &Path, config: &Config) -> Vec<PathBuf> {
         config.exporters.credentials.iter().flat_map(Credentials::files).map(|file| file.path.clone());
     let signing = config.domains.iter().flat_map(|domain| domain.keys.iter().cloned());
     let keys = keys.into_iter().flatten().cloned();
+    let zones = config.dns.iter().flat_map(|dns| &dns.zones).flat_map(|zone| zone.keys.iter().cloned());
     let tokens = config.callers.iter().map(|caller| caller.token_file.clone());
-    std::iter::once(path.to_owned()).chain(keys).chain(shown).chain(signing).chain(tokens).collect()
+    std::iter::once(path.to_owned())
+        .chain(keys)
+        .chain(shown)
+        .chain(signing)
+        .chain(zones)
+        .chain(tokens)
+        .collect()
 }
 
 // === impl Fixed ===
@@ -268,8 +275,8 @@ impl Reloadable for Trust {
 impl Reloadable for Names {
     fn prepare(&self, next: &Config) -> anyhow::Result<Swap> {
         let Some((front, dns)) = self.front.clone().zip(next.dns.clone()) else { return Ok(Box::new(|| {})) };
-        let domains = next.domains.clone();
-        Ok(Box::new(move || front.adopt(&dns, &domains)))
+        let (keys, domains) = (plan::zone_keys(next)?, next.domains.clone());
+        Ok(Box::new(move || front.adopt(&dns, &keys, &domains)))
     }
 }
 

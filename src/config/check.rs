@@ -79,7 +79,7 @@ pub(super) fn config(table: &DeTable<'_>, folder: &Path, report: &Report) -> Con
         pools: at_least_one(file, "pools", pools::read),
         nodes: nodes(file),
         domains: at_least_one(file, "domains", |section| domains::read(section, folder)),
-        dns: file.table_if_any("dns", dns::read).map(Spanned::into_inner),
+        dns: file.table_if_any("dns", |section| dns::read(section, folder)).map(Spanned::into_inner),
         streams: file.table_if_any("streams", streams::read).map(Spanned::into_inner),
         callers: file.tables("callers", |section| streams::read_caller(section, folder)).unwrap_or_default(),
     });

@@ -1,6 +1,7 @@
 //! `[dns]`: what the DNS front answers for.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// `[dns]`: authoritative DNS beside HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,9 @@ pub struct DnsZone {
     pub soa: DnsSoa,
     /// Records that never change.
     pub records: Vec<DnsRecord>,
+    /// Files `….private` of the keys that it is signed with (DNSSEC), the one that signs first, up to 4; empty (default): it
+    /// is not signed.
+    pub keys: Vec<PathBuf>,
 }
 
 /// `soa` of a zone (RFC 1035 §3.3.13). All durations up to 68 years, as the wire has it.

@@ -13,7 +13,7 @@ use super::query::{self, Edns, Query, Subnet, Unreadable};
 use super::rate::Sentence;
 use super::reply::{End, PAYLOAD, Reply};
 use super::zones::{Entry, Found, Zone};
-use super::{Front, Settings, cookie};
+use super::{Front, Settings, cookie, sign};
 use crate::resolver::{Answer, Family, Kept, MOST_PICKS, Question, Refusal, Want, Why};
 use crate::telemetry::{DnsTransport, Refused};
 
@@ -66,7 +66,13 @@ pub(super) fn answer(front: &Front, bytes: &[u8], asker: Asker, out: &mut Vec<u8
         (_, Sentence::Drop) => return Some(withheld(out)),
         (_, Sentence::Cut) => Verdict::cut(&mut reply),
         (Some(edns), _) if edns.version > 0 => Verdict::refused(OptRcode::BADVERS),
-        _ => judge(front, &settings, &query, asker, &mut reply),
+        (edns, _) => {
+            let mut verdict = judge(front, &settings, &query, asker, &mut reply);
+            if edns.as_ref().is_some_and(|edns| edns.dnssec_ok) {
+                sign::sign(front, &settings, &query, &mut verdict.end, &mut reply);
+            }
+            verdict
+        }
     };
     if let Some(edns) = &query.edns {
         write_options(front, &settings, edns, asker, &verdict, &mut reply);
@@ -121,7 +127,11 @@ fn judge(
     if query.class != Class::IN.to_int() || matches!(kind, Rtype::AXFR | Rtype::IXFR) {
         return Verdict::refused(OptRcode::REFUSED);
     }
-    let (zone, entry) = match settings.zones.find(&query.name) {
+    // A word of proofs, never of questions (RFC 9824 §3.4).
+    if kind == Rtype::NXNAME {
+        return Verdict::refused(OptRcode::FORMERR);
+    }
+    let (zone, entry) = match settings.zones.find(&query.name, query.kind) {
         Found::Outside => return Verdict::refused(OptRcode::REFUSED),
         Found::Missing(zone) => return nothing(zone, OptRcode::NXDOMAIN, reply),
         Found::Here(zone, entry) => (zone, entry),
@@ -251,7 +261,7 @@ fn write_options(
     let nsid = nsid.map(|name| (OptionCode::NSID, name.as_bytes()));
     let options =
         subnet.into_iter().chain(cookie).chain(nsid).map(|(code, content)| (code.to_int(), content));
-    reply.edns(verdict.end.rcode, edns.dnssec_ok, options);
+    reply.edns(&verdict.end, edns.dnssec_ok, options);
 }
 
 /// The content of a client subnet option as it goes back (RFC 7871 §7.2.1).
@@ -283,7 +293,7 @@ fn refused(refusal: &Refusal) -> Refused {
 
 impl Verdict {
     fn authoritative(rcode: OptRcode) -> Self {
-        let end = End { rcode: rcode.to_int(), is_authoritative: true };
+        let end = End { rcode: rcode.to_int(), is_authoritative: true, is_compact: false };
         Self { end, scope: 0, by_subnet: false }
     }
 
@@ -294,7 +304,7 @@ impl Verdict {
     }
 
     fn refused(rcode: OptRcode) -> Self {
-        let end = End { rcode: rcode.to_int(), is_authoritative: false };
+        let end = End { rcode: rcode.to_int(), is_authoritative: false, is_compact: false };
         Self { end, scope: 0, by_subnet: false }
     }
 }

@@ -13,6 +13,8 @@ use domain::base::opt::cookie::Cookie;
 use domain::base::opt::{ClientSubnet, Opt, OptRecord, UnknownOptData};
 use domain::base::wire::ParseError;
 
+use super::reply::CO;
+
 /// Longest name, octets (RFC 1035 §2.3.4).
 const LONGEST_NAME: usize = 255;
 /// Most additional records of a query: OPT, and a signature that we do not check.
@@ -54,6 +56,8 @@ pub(super) struct Edns {
     pub(super) payload: u16,
     /// DO.
     pub(super) dnssec_ok: bool,
+    /// CO: it knows the compact form in which signed zones deny names (RFC 9824 §5.1).
+    pub(super) compact_ok: bool,
     pub(super) subnet: Option<Subnet>,
     pub(super) cookie: Option<Cookie>,
     /// It asks for our name.
@@ -154,7 +158,9 @@ fn read_additional(message: &Message<[u8]>, length: usize) -> Result<Option<Edns
             return Err(Malformed);
         }
         let record = record.to_record::<Opt<_>>()?.ok_or(Malformed)?;
-        edns = Some(read_options(&OptRecord::from(record))?);
+        // The flags are the second half of what is a TTL elsewhere.
+        let compact_ok = record.ttl().as_secs() >> 8 & u32::from(CO) != 0;
+        edns = Some(Edns { compact_ok, ..read_options(&OptRecord::from(record))? });
     }
     if additional.pos() != length {
         return Err(Malformed);
@@ -167,6 +173,7 @@ fn read_options(record: &OptRecord<&[u8]>) -> Result<Edns, Malformed> {
         version: record.version(),
         payload: record.udp_payload_size(),
         dnssec_ok: record.dnssec_ok(),
+        compact_ok: false,
         subnet: None,
         cookie: None,
         nsid: false,

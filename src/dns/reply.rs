@@ -19,6 +19,9 @@ const QR: u16 = 0x8000;
 const AA: u16 = 0x0400;
 const TC: u16 = 0x0200;
 const RD: u16 = 0x0100;
+/// Flags of OPT, in their first octet.
+const DO: u8 = 0x80;
+pub(super) const CO: u8 = 0x40;
 
 /// A reply being written.
 pub(super) struct Reply<'o> {
@@ -38,6 +41,17 @@ pub(super) struct End {
     /// All twelve bits of it.
     pub(super) rcode: u16,
     pub(super) is_authoritative: bool,
+    /// What does not exist is denied in the compact form, and the asker understands that (RFC 9824 §5.1).
+    pub(super) is_compact: bool,
+}
+
+/// Whose a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// The question's name.
+    Question,
+    /// The last so many octets of it: an apex.
+    Tail(usize),
 }
 
 // === impl Reply ===
@@ -61,18 +75,58 @@ impl<'o> Reply<'o> {
 
     /// A SOA beside a negative answer; its apex is the last `apex` octets of the question's name.
     pub(super) fn soa(&mut self, apex: usize, ttl_s: u32, data: &[u8]) {
-        // The question's name ends four octets before the question does.
-        let at = (self.body - 4).saturating_sub(apex);
-        // At most 12 + 255: 14 bits hold it.
-        if self.record(0xc000 | u16::try_from(at).unwrap_or(NAME), SOA, ttl_s, data) {
+        self.authority(Owner::Tail(apex), SOA, ttl_s, data);
+    }
+
+    /// A record beside a negative answer.
+    pub(super) fn authority(&mut self, owner: Owner, kind: u16, ttl_s: u32, data: &[u8]) {
+        let owner = match owner {
+            Owner::Question => NAME,
+            Owner::Tail(octets) => {
+                // The question's name ends four octets before the question does.
+                let at = (self.body - 4).saturating_sub(octets);
+                // At most 12 + 255: 14 bits hold it.
+                0xc000 | u16::try_from(at).unwrap_or(NAME)
+            }
+        };
+        if self.record(owner, kind, ttl_s, data) {
             self.authority += 1;
         }
+    }
+
+    /// TYPE and TTL of what was answered; `None`: nothing was.
+    pub(super) fn answered(&self) -> Option<(u16, u32)> {
+        let [_, _, kind_high, kind_low, _, _, ttl @ ..] = self.out.get(self.body..)?.first_chunk::<10>()?;
+        let kind = u16::from_be_bytes([*kind_high, *kind_low]);
+        (self.answers > 0).then_some((kind, u32::from_be_bytes(*ttl)))
+    }
+
+    /// RDATA of each answer.
+    pub(super) fn answers(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = self.out.get(self.body..).unwrap_or_default();
+        (0..self.answers).map_while(move |_| {
+            let (length, after) = rest.get(10..)?.split_first_chunk()?;
+            let (data, after) = after.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+            rest = after;
+            Some(data)
+        })
+    }
+
+    /// Whether something did not fit.
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// Leaves header and question.
+    pub(super) fn empty(&mut self) {
+        self.out.truncate(self.body);
+        (self.answers, self.authority) = (0, 0);
     }
 
     /// OPT with these options: code and content.
     pub(super) fn edns<'d>(
         &mut self,
-        rcode: u16,
+        end: &End,
         dnssec_ok: bool,
         options: impl Iterator<Item = (u16, &'d [u8])> + Clone,
     ) {
@@ -83,8 +137,9 @@ impl<'o> Reply<'o> {
         self.out.push(0);
         self.out.extend_from_slice(&OPT.to_be_bytes());
         self.out.extend_from_slice(&PAYLOAD.to_be_bytes());
-        let extended = u8::try_from(rcode >> 4).unwrap_or_default();
-        self.out.extend_from_slice(&[extended, 0, if dnssec_ok { 0x80 } else { 0 }, 0]);
+        let extended = u8::try_from(end.rcode >> 4).unwrap_or_default();
+        let flags = if dnssec_ok { DO } else { 0 } | if end.is_compact { CO } else { 0 };
+        self.out.extend_from_slice(&[extended, 0, flags, 0]);
         self.out.extend_from_slice(&short(length));
         for (code, content) in options {
             self.out.extend_from_slice(&code.to_be_bytes());
@@ -124,8 +179,8 @@ impl<'o> Reply<'o> {
 
     /// Leaves header, question and OPT, with TC.
     pub(super) fn cut(&mut self) {
-        self.out.truncate(self.body);
-        (self.answers, self.authority, self.is_cut) = (0, 0, true);
+        self.empty();
+        self.is_cut = true;
     }
 }
 

@@ -328,7 +328,7 @@ fn what_is_no_query_is_told_so_or_met_with_silence() {
 fn a_reload_changes_what_is_answered() {
     let front = example();
     let changed = Config::parse(&CONFIG.replace("192.0.2.80\"", "192.0.2.99\""), "test").unwrap();
-    front.adopt(changed.dns.as_ref().unwrap(), &changed.domains);
+    front.adopt(changed.dns.as_ref().unwrap(), &ZoneKeys::default(), &changed.domains);
     let reply =
         ask_with(&front, &query("www.example.com", Rtype::A, Class::IN, &Ask::default()), &Ask::default());
     assert!(shown(&reply).contains("192.0.2.99"), "{}", shown(&reply));

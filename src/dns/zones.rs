@@ -4,9 +4,11 @@
 //! with nothing but names below it exists, too, and has no data (RFC 8020).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use domain::base::iana::Rtype;
 
+use super::keys::{KEY_TTL_S, ZoneKey, ZoneKeys};
 use crate::config::{DnsZone, Domain};
 
 /// All zones.
@@ -14,6 +16,8 @@ use crate::config::{DnsZone, Domain};
 pub(super) struct Zones {
     apexes: HashMap<Box<[u8]>, Zone>,
     names: HashMap<Box<[u8]>, Entry>,
+    /// What the zone above says of a zone of ours that lies in another one of ours.
+    cuts: HashMap<Box<[u8]>, Entry>,
 }
 
 /// What negative answers of a zone say.
@@ -25,6 +29,8 @@ pub(super) struct Zone {
     pub(super) soa: Box<[u8]>,
     /// How long there being nothing holds, s (RFC 2308).
     pub(super) negative_ttl_s: u32,
+    /// What it is signed with, the one that signs first; empty: it is not.
+    pub(super) keys: Arc<[ZoneKey]>,
 }
 
 /// One name.
@@ -58,18 +64,25 @@ pub(super) enum Found<'z> {
 // === impl Zones ===
 
 impl Zones {
-    pub(super) fn new(zones: &[DnsZone], domains: &[Domain]) -> Self {
+    pub(super) fn new(zones: &[DnsZone], keys: &ZoneKeys, domains: &[Domain]) -> Self {
         let mut all = Self::default();
         for zone in zones {
             let apex = wire(&zone.apex);
             let soa = soa(zone);
             let (serials, negative_ttl_s) = (soa.clone().into(), zone.soa.negative_ttl_s);
-            all.apexes.insert(apex.clone(), Zone { apex: apex.clone(), soa: serials, negative_ttl_s });
-            let entry = all.names.entry(apex).or_default();
+            let keys = keys.of(&zone.apex);
+            let entry = all.names.entry(apex.clone()).or_default();
+            let cut = all.cuts.entry(apex.clone()).or_default();
             entry.add(Rtype::SOA.to_int(), negative_ttl_s, soa.into());
             for server in &zone.ns {
                 entry.add(Rtype::NS.to_int(), NS_TTL_S, wire(server));
+                cut.add(Rtype::NS.to_int(), NS_TTL_S, wire(server));
             }
+            for key in &*keys {
+                entry.add(Rtype::DNSKEY.to_int(), KEY_TTL_S, key.dnskey().into());
+                cut.add(Rtype::DS.to_int(), KEY_TTL_S, key.ds().into());
+            }
+            all.apexes.insert(apex.clone(), Zone { apex, soa: serials, negative_ttl_s, keys });
             for record in &zone.records {
                 all.names.entry(record.owner.clone()).or_default().add(
                     record.kind,
@@ -89,13 +102,13 @@ impl Zones {
         all
     }
 
-    /// Names between an apex and what is below it.
+    /// Names between an apex and what is below it, be that another apex.
     fn add_parents(&mut self) {
         let names: Vec<Box<[u8]>> = self.names.keys().cloned().collect();
         for name in names {
             let mut above = &*name;
-            while !self.apexes.contains_key(above) {
-                let Some(parent) = parent(above) else { break };
+            // Beyond an apex as well: a zone of ours may lie in another one, some labels below its apex.
+            while let Some(parent) = parent(above).filter(|parent| self.zone_of(parent).is_some()) {
                 above = parent;
                 self.names.entry(above.into()).or_default();
             }
@@ -113,8 +126,15 @@ impl Zones {
         }
     }
 
-    /// Looks a name up: as on the wire, in lower case, without pointers.
-    pub(super) fn find(&self, name: &[u8]) -> Found<'_> {
+    /// Looks a name up: as on the wire, in lower case, without pointers. DS alone is a matter of the zone above, if that is
+    /// ours, too (RFC 4035 §3.1.4.1).
+    pub(super) fn find(&self, name: &[u8], kind: u16) -> Found<'_> {
+        if kind == Rtype::DS.to_int()
+            && let Some(cut) = self.cuts.get(name)
+            && let Some(zone) = parent(name).and_then(|above| self.zone_of(above))
+        {
+            return Found::Here(zone, cut);
+        }
         let Some(zone) = self.zone_of(name) else { return Found::Outside };
         match self.names.get(name) {
             Some(entry) => Found::Here(zone, entry),
@@ -137,6 +157,13 @@ impl Entry {
                 }
             }
         }
+    }
+
+    /// The types that it has, or may have.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = u16> {
+        let dynamic = [Rtype::A, Rtype::AAAA].map(Rtype::to_int);
+        let dynamic = self.domain.is_some().then_some(dynamic);
+        self.sets.iter().map(|set| set.kind).chain(dynamic.into_iter().flatten())
     }
 
     /// Its static records of a type.
@@ -166,7 +193,7 @@ fn soa(zone: &DnsZone) -> Vec<u8> {
 }
 
 /// A name of the configuration, which has checked its labels, as on the wire.
-fn wire(name: &str) -> Box<[u8]> {
+pub(super) fn wire(name: &str) -> Box<[u8]> {
     let mut wire = Vec::with_capacity(name.len() + 2);
     for label in name.split('.').filter(|label| !label.is_empty()) {
         wire.push(u8::try_from(label.len()).unwrap_or(u8::MAX));

@@ -41,6 +41,8 @@ pub struct DnsReplies {
     by_subnet: AtomicU64,
     cut: AtomicU64,
     dropped: AtomicU64,
+    signatures_made: AtomicU64,
+    signatures_kept: AtomicU64,
 }
 
 // === impl DnsReplies ===
@@ -58,6 +60,12 @@ impl DnsReplies {
     /// A reply was limited: cut to TC, or not sent at all.
     pub fn limited(&self, is_cut: bool) {
         let counter = if is_cut { &self.cut } else { &self.dropped };
+        counter.fetch_add(1, Relaxed);
+    }
+
+    /// A signature went out that was made for it, or that was kept from an earlier answer.
+    pub fn signed(&self, was_kept: bool) {
+        let counter = if was_kept { &self.signatures_kept } else { &self.signatures_made };
         counter.fetch_add(1, Relaxed);
     }
 }
@@ -79,7 +87,11 @@ impl Collector for DnsReplies {
         let help = "DNS replies that response-rate limiting cut to TC or kept back";
         let mut limited = encoder.encode_descriptor("dns_limited", help, None, MetricType::Counter)?;
         counter(&mut limited, &[("action", "cut")], &self.cut)?;
-        counter(&mut limited, &[("action", "drop")], &self.dropped)
+        counter(&mut limited, &[("action", "drop")], &self.dropped)?;
+        let help = "DNSSEC signatures in DNS replies: made for the reply, or kept from an earlier one";
+        let mut signatures = encoder.encode_descriptor("dns_signatures", help, None, MetricType::Counter)?;
+        counter(&mut signatures, &[("from", "made")], &self.signatures_made)?;
+        counter(&mut signatures, &[("from", "kept")], &self.signatures_kept)
     }
 }
 

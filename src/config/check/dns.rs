@@ -4,6 +4,7 @@
 //! and escape of the standard is understood; names that do not end in a dot are below the apex.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use domain::base::Record;
@@ -12,12 +13,13 @@ use domain::base::name::{Name, ToLabelIter as _, ToName};
 use domain::base::rdata::ComposeRecordData;
 use domain::zonefile::inplace::{Entry, Zonefile};
 use toml::Spanned;
+use toml::de::DeValue;
 
 use super::DomainDraft;
 use super::report_twins;
 use crate::config::raw::Section;
 use crate::config::report::{Report, quoted};
-use crate::config::values::{domain_name, duration, integer, socket_address, string, text};
+use crate::config::values::{Read, domain_name, duration, integer, socket_address, string, text};
 use crate::config::{Dns, DnsRecord, DnsSoa, DnsZone};
 
 /// TTLs of dynamic answers, ms: whole seconds are checked apart.
@@ -32,6 +34,8 @@ const MOST_RESPONSES: u32 = 1_000_000;
 const MOST_QUERIES: u32 = 1_000_000;
 /// Longest NSID.
 const LONGEST_NSID: usize = 64;
+/// Most keys of a zone: one in force, one before and one after it, and one to spare.
+const MOST_KEYS: usize = 4;
 /// Types that a static record may have. No delegations and no aliases: we answer for all below an apex ourselves.
 const STATIC: [Rtype; 9] = [
     Rtype::A,
@@ -64,9 +68,11 @@ struct ZoneDraft {
     ns: Vec<Box<str>>,
     soa: DnsSoa,
     records: Vec<Spanned<DnsRecord>>,
+    keys: Vec<PathBuf>,
 }
 
-pub(super) fn read(section: &mut Section<'_>) -> DnsDraft {
+/// Relative paths start from `folder`.
+pub(super) fn read(section: &mut Section<'_>, folder: &Path) -> DnsDraft {
     let listen = section.require("listen", socket_address);
     let tls_listen = section.get("tls_listen", socket_address);
     section.demand("zones");
@@ -85,11 +91,11 @@ pub(super) fn read(section: &mut Section<'_>) -> DnsDraft {
         responses_per_second: section.get_or("responses_per_second", 1_000, integer(0..=MOST_RESPONSES)),
         log_one_in: section.get_or("log_one_in", 0, integer(0..=MOST_QUERIES)),
         nsid: nsid.map(|name| name.into_inner().into()),
-        zones: section.tables("zones", read_zone).unwrap_or_default(),
+        zones: section.tables("zones", |section| read_zone(section, folder)).unwrap_or_default(),
     }
 }
 
-fn read_zone(section: &mut Section<'_>) -> ZoneDraft {
+fn read_zone(section: &mut Section<'_>, folder: &Path) -> ZoneDraft {
     let apex = section.require("apex", domain_name);
     section.demand("ns");
     let ns = section.list("ns", domain_name).map(Spanned::into_inner).unwrap_or_default();
@@ -108,7 +114,34 @@ fn read_zone(section: &mut Section<'_>) -> ZoneDraft {
             Some(_) => records.map(Spanned::into_inner).unwrap_or_default(),
             None => Vec::new(),
         },
+        keys: read_keys(section, folder),
         apex,
+    }
+}
+
+/// Files that are there, are read when they are needed.
+fn read_keys(section: &mut Section<'_>, folder: &Path) -> Vec<PathBuf> {
+    let Some(keys) = section.list("keys", private_file) else { return Vec::new() };
+    let report = section.report();
+    if keys.get_ref().len() > MOST_KEYS {
+        let found = keys.get_ref().len();
+        report.error(&keys.span(), format!("keys: {found} are too many: expected up to {MOST_KEYS}"));
+    }
+    let keys = keys.into_inner();
+    report_twins(report, keys.iter().map(|key| (*key.get_ref(), key.span())), |key| {
+        format!("keys: {} is there already", quoted(key))
+    });
+    keys.into_iter().map(|key| folder.join(key.into_inner())).collect()
+}
+
+/// The secret one of a pair of files; the other one is found by its name.
+fn private_file<'a>(value: &'a DeValue<'a>) -> Read<&'a str> {
+    let path = text(value)?;
+    match path.ends_with(".private") {
+        true => Ok(path),
+        false => {
+            Err(format!("{} does not end in .private, as `nearcast dnssec keygen` has it", quoted(path)))
+        }
     }
 }
 
@@ -250,6 +283,7 @@ impl DnsDraft {
                 ns: zone.ns,
                 soa: zone.soa,
                 records: zone.records.into_iter().map(Spanned::into_inner).collect(),
+                keys: zone.keys,
             })
         };
         Some(Dns {

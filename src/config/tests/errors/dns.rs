@@ -102,6 +102,21 @@ fn a_domain_that_asks_for_signatures_lies_in_no_zone() {
 }
 
 #[test]
+fn keys_of_a_zone_are_a_few_secret_files() {
+    check_dns(
+        "keys = [\"a.key\", \"a.private\", \"a.private\"]",
+        &[
+            ("\"a.key\"", "keys: `a.key` does not end in .private, as `nearcast dnssec keygen` has it"),
+            ("\"a.private\"", "keys: `a.private` is there already"),
+        ],
+    );
+    let keys = "[\"a.private\", \"b.private\", \"c.private\", \"d.private\", \"e.private\"]";
+    check_dns(&format!("keys = {keys}"), &[(keys, "keys: 5 are too many: expected up to 4")]);
+    let dns = parse(&format!("{}{HEAD}keys = [\"a.private\"]", File::default().text())).dns.unwrap();
+    assert!(dns.zones[0].keys[0].ends_with("a.private"));
+}
+
+#[test]
 fn a_file_without_dns_speaks_none() {
     assert_eq!(File::default().read().dns, None);
     let dns = parse(&format!("{}{HEAD}", File::default().text())).dns.unwrap();
