@@ -12,7 +12,8 @@ use domain::base::iana::{Class, OptRcode, OptionCode, Rtype};
 use super::query::{self, Edns, Query, Subnet, Unreadable};
 use super::rate::Sentence;
 use super::reply::{End, PAYLOAD, Reply};
-use super::zones::{Entry, Found, Zone};
+use super::service::{self, Form, Meaning, Telling};
+use super::zones::{Found, Zone};
 use super::{Front, Settings, cookie};
 use crate::resolver::{Answer, Family, MOST_PICKS, Question, Refusal, Want, Why};
 use crate::telemetry::{DnsTransport, Refused};
@@ -121,28 +122,29 @@ fn judge(
     }
     let (zone, entry) = match settings.zones.find(&query.name) {
         Found::Outside => return Verdict::refused(OptRcode::REFUSED),
-        Found::Missing(zone) => return nothing(zone, OptRcode::NXDOMAIN, reply),
-        Found::Here(zone, entry) => (zone, entry),
+        Found::Missing(zone) => (zone, None),
+        Found::Here(zone, entry) => (zone, Some(entry)),
     };
-    match (kind, &entry.domain) {
-        (Rtype::ANY, _) => {
-            reply.answer(Rtype::HINFO.to_int(), HINFO_TTL_S, HINFO);
+    let meaning = Meaning::of(front, settings, (zone, entry), &query.name);
+    if entry.is_none() && matches!(meaning, Meaning::Nothing) {
+        return nothing(zone, OptRcode::NXDOMAIN, reply);
+    }
+    if kind == Rtype::ANY {
+        reply.answer(Rtype::HINFO.to_int(), HINFO_TTL_S, HINFO);
+        return Verdict::authoritative(OptRcode::NOERROR);
+    }
+    // What is written stands before what is decided.
+    if let Some(set) = entry.and_then(|entry| entry.set(query.kind)) {
+        set.data.iter().for_each(|data| reply.answer(query.kind, set.ttl_s, data));
+        return Verdict::authoritative(OptRcode::NOERROR);
+    }
+    match (&meaning, meaning.form(kind)) {
+        (_, Some(asked)) => dynamic(front, settings, query, asker, asked, zone, reply),
+        (Meaning::Node(node), None) if service::own_addresses(node, kind, settings.ttl_s, reply) => {
             Verdict::authoritative(OptRcode::NOERROR)
         }
-        (Rtype::A, Some(domain)) => dynamic(front, settings, query, asker, (domain, Family::V4), zone, reply),
-        (Rtype::AAAA, Some(domain)) => {
-            dynamic(front, settings, query, asker, (domain, Family::V6), zone, reply)
-        }
-        _ => fixed(zone, entry, query.kind, reply),
+        _ => nothing(zone, OptRcode::NOERROR, reply),
     }
-}
-
-fn fixed(zone: &Zone, entry: &Entry, kind: u16, reply: &mut Reply<'_>) -> Verdict {
-    let Some(set) = entry.set(kind) else { return nothing(zone, OptRcode::NOERROR, reply) };
-    for data in &set.data {
-        reply.answer(kind, set.ttl_s, data);
-    }
-    Verdict::authoritative(OptRcode::NOERROR)
 }
 
 /// No such name, or none of that type.
@@ -157,7 +159,7 @@ fn dynamic(
     settings: &Settings,
     query: &Query<'_>,
     asker: Asker,
-    (domain, family): (&str, Family),
+    (domain, form): (&str, Form),
     zone: &Zone,
     reply: &mut Reply<'_>,
 ) -> Verdict {
@@ -172,33 +174,32 @@ fn dynamic(
         why: Why::Connect,
         current: None,
         count: settings.answers,
-        family,
-        want: Want::default(),
+        family: form.family(),
+        want: Want { way: form.way(), ..Want::default() },
     };
     let answers = &front.telemetry.answers;
     let began = answers.stopwatch();
-    let answer = match front.resolver.resolve(&question) {
+    let answer = match form.ask(front, &question) {
         Ok(answer) => answer,
+        Err(_) if !form.is_booked() => return nothing(zone, OptRcode::NOERROR, reply),
         Err(refusal) => {
             answers.refused(refused(&refusal));
             return match refusal {
-                Refusal::NoAddress => nothing(zone, OptRcode::NOERROR, reply),
+                Refusal::NoAddress | Refusal::NoPort => nothing(zone, OptRcode::NOERROR, reply),
                 Refusal::UnknownDomain
                 | Refusal::AllOverloaded { .. }
                 | Refusal::NoNode { .. }
-                | Refusal::NoPort
                 | Refusal::NoOrigins => Verdict::refused(OptRcode::SERVFAIL),
             };
         }
     };
-    let ttl_s = answer.ttl_s.min(settings.ttl_s);
-    for ip in addresses(&answer, family) {
-        match ip {
-            IpAddr::V4(ip) => reply.answer(query.kind, ttl_s, &ip.octets()),
-            IpAddr::V6(ip) => reply.answer(query.kind, ttl_s, &ip.octets()),
-        }
+    let telling = Telling { settings, zone, domain, ttl_s: answer.ttl_s.min(settings.ttl_s) };
+    if !form.write(front, &answer, &telling, reply) {
+        return nothing(zone, OptRcode::NOERROR, reply);
     }
-    answers.answered(answer.domain, domain, answer.reason, answer.located.precision);
+    if form.is_booked() {
+        answers.answered(answer.domain, domain, answer.reason, answer.located.precision);
+    }
     answers.took(began);
     Verdict {
         scope: subnet.map_or(0, |subnet| scope(subnet, answer.located.prefix)),
@@ -208,7 +209,7 @@ fn dynamic(
 }
 
 /// One address of each node that has one of the family, the best node's first.
-fn addresses(answer: &Answer, family: Family) -> ArrayVec<IpAddr, MOST_PICKS> {
+pub(super) fn addresses(answer: &Answer, family: Family) -> ArrayVec<IpAddr, MOST_PICKS> {
     let wanted = |ip: &IpAddr| ip.is_ipv4() == (family == Family::V4);
     answer.picks.iter().filter_map(|pick| answer.node(pick).addresses().find(wanted)).collect()
 }

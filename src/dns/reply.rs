@@ -3,6 +3,8 @@
 //! Owners are pointers: to the question's name, or to its tail where a zone's apex begins. What does not fit is cut to
 //! header, question and OPT, with TC set (RFC 2181 §9), so that the asker comes again by TCP.
 
+use std::net::IpAddr;
+
 use super::query::{HEADER, Head};
 
 /// Points to the question's name.
@@ -11,6 +13,9 @@ const NAME: u16 = 0xc000 | HEADER as u16;
 const CLASS: u16 = 1;
 /// OPT's TYPE.
 const OPT: u16 = 41;
+/// Octets that are kept free for OPT with every option that there can be: 11, a client subnet (24), a cookie (28) and the
+/// longest name of ours (68).
+const OPTIONS: usize = 131;
 /// What we can take by UDP: what passes everywhere without fragments (DNS flag day 2020).
 pub(super) const PAYLOAD: u16 = 1_232;
 
@@ -59,6 +64,29 @@ impl<'o> Reply<'o> {
         }
     }
 
+    /// An A or AAAA record, owned by the question's name.
+    pub(super) fn address(&mut self, ip: IpAddr, ttl_s: u32) {
+        match ip {
+            IpAddr::V4(ip) => self.answer(A, ttl_s, &ip.octets()),
+            IpAddr::V6(ip) => self.answer(AAAA, ttl_s, &ip.octets()),
+        }
+    }
+
+    /// An address of a name that answers lead to, after all of these. Whoever misses it asks for it, so one that
+    /// does not fit is left out (RFC 2181 §9).
+    pub(super) fn glue(&mut self, owner: &[u8], ip: IpAddr, ttl_s: u32) {
+        let length = 10 + if ip.is_ipv4() { 4 } else { 16 };
+        if self.is_cut || self.out.len() + owner.len() + length + OPTIONS > self.limit {
+            return;
+        }
+        self.out.extend_from_slice(owner);
+        match ip {
+            IpAddr::V4(ip) => self.data(A, ttl_s, &ip.octets()),
+            IpAddr::V6(ip) => self.data(AAAA, ttl_s, &ip.octets()),
+        }
+        self.additional += 1;
+    }
+
     /// A SOA beside a negative answer; its apex is the last `apex` octets of the question's name.
     pub(super) fn soa(&mut self, apex: usize, ttl_s: u32, data: &[u8]) {
         // The question's name ends four octets before the question does.
@@ -91,7 +119,7 @@ impl<'o> Reply<'o> {
             self.out.extend_from_slice(&short(content.len()));
             self.out.extend_from_slice(content);
         }
-        self.additional = 1;
+        self.additional += 1;
     }
 
     /// Writes the header, which is known only now.
@@ -113,24 +141,32 @@ impl<'o> Reply<'o> {
             self.cut();
             return false;
         }
-        for field in [owner, kind, CLASS] {
+        self.out.extend_from_slice(&owner.to_be_bytes());
+        self.data(kind, ttl_s, data);
+        true
+    }
+
+    /// What a record has after its owner.
+    fn data(&mut self, kind: u16, ttl_s: u32, data: &[u8]) {
+        for field in [kind, CLASS] {
             self.out.extend_from_slice(&field.to_be_bytes());
         }
         self.out.extend_from_slice(&ttl_s.to_be_bytes());
         self.out.extend_from_slice(&short(data.len()));
         self.out.extend_from_slice(data);
-        true
     }
 
     /// Leaves header, question and OPT, with TC.
     pub(super) fn cut(&mut self) {
         self.out.truncate(self.body);
-        (self.answers, self.authority, self.is_cut) = (0, 0, true);
+        (self.answers, self.authority, self.additional, self.is_cut) = (0, 0, 0, true);
     }
 }
 
-/// SOA's TYPE.
+/// TYPEs.
+const A: u16 = 1;
 const SOA: u16 = 6;
+const AAAA: u16 = 28;
 
 /// A length, which is below 64 KiB by what the configuration and the limit allow.
 fn short(length: usize) -> [u8; 2] {

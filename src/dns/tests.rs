@@ -1,5 +1,7 @@
 //! The rules on the wire, without a socket.
 
+mod services;
+
 use domain::base::iana::{Class, OptionCode, Rtype};
 use domain::base::name::Name;
 use domain::base::opt::UnknownOptData;

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use domain::base::iana::Rtype;
 
+use super::hosts::Hosts;
 use crate::config::{DnsZone, Domain};
 
 /// All zones.
@@ -25,6 +26,8 @@ pub(super) struct Zone {
     pub(super) soa: Box<[u8]>,
     /// How long there being nothing holds, s (RFC 2308).
     pub(super) negative_ttl_s: u32,
+    /// What nodes are called in it.
+    pub(super) hosts: Hosts,
 }
 
 /// One name.
@@ -32,6 +35,8 @@ pub(super) struct Zone {
 pub(super) struct Entry {
     /// The domain whose A and AAAA records the fleet answers for.
     pub(super) domain: Option<Box<str>>,
+    /// And whose HTTPS records, unless there are static ones.
+    pub(super) tells_https: bool,
     sets: Vec<RecordSet>,
 }
 
@@ -64,7 +69,9 @@ impl Zones {
             let apex = wire(&zone.apex);
             let soa = soa(zone);
             let (serials, negative_ttl_s) = (soa.clone().into(), zone.soa.negative_ttl_s);
-            all.apexes.insert(apex.clone(), Zone { apex: apex.clone(), soa: serials, negative_ttl_s });
+            let hosts = Hosts::new(&zone.node_host, &zone.apex);
+            all.names.entry(hosts.parent.clone()).or_default();
+            all.apexes.insert(apex.clone(), Zone { apex: apex.clone(), soa: serials, negative_ttl_s, hosts });
             let entry = all.names.entry(apex).or_default();
             entry.add(Rtype::SOA.to_int(), negative_ttl_s, soa.into());
             for server in &zone.ns {
@@ -82,7 +89,8 @@ impl Zones {
             let name = wire(&domain.name);
             // One outside all zones is not ours to answer for: HTTP alone serves it.
             if all.zone_of(&name).is_some() {
-                all.names.entry(name).or_default().domain = Some(domain.name.clone());
+                let entry = all.names.entry(name).or_default();
+                (entry.domain, entry.tells_https) = (Some(domain.name.clone()), domain.https_records);
             }
         }
         all.add_parents();
@@ -111,6 +119,12 @@ impl Zones {
             }
             above = parent(above)?;
         }
+    }
+
+    /// The domain of this name, as on the wire, in lower case; whether it tells how it serves HTTPS.
+    pub(super) fn domain(&self, name: &[u8]) -> Option<(&str, bool)> {
+        let entry = self.names.get(name)?;
+        Some((entry.domain.as_deref()?, entry.tells_https))
     }
 
     /// Looks a name up: as on the wire, in lower case, without pointers.
@@ -149,7 +163,7 @@ impl Entry {
 const NS_TTL_S: u32 = 86_400;
 
 /// What is left of a name without its first label; `None`: it is the root.
-fn parent(name: &[u8]) -> Option<&[u8]> {
+pub(super) fn parent(name: &[u8]) -> Option<&[u8]> {
     let (length, rest) = name.split_first()?;
     if *length == 0 { None } else { rest.get(usize::from(*length)..) }
 }
@@ -166,7 +180,7 @@ fn soa(zone: &DnsZone) -> Vec<u8> {
 }
 
 /// A name of the configuration, which has checked its labels, as on the wire.
-fn wire(name: &str) -> Box<[u8]> {
+pub(super) fn wire(name: &str) -> Box<[u8]> {
     let mut wire = Vec::with_capacity(name.len() + 2);
     for label in name.split('.').filter(|label| !label.is_empty()) {
         wire.push(u8::try_from(label.len()).unwrap_or(u8::MAX));
