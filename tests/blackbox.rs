@@ -19,6 +19,8 @@ mod credentials;
 mod crowd;
 #[path = "blackbox/dns.rs"]
 mod dns;
+#[path = "blackbox/dns_clients.rs"]
+mod dns_clients;
 #[path = "blackbox/doh.rs"]
 mod doh;
 #[path = "blackbox/explain.rs"]
