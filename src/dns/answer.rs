@@ -240,7 +240,9 @@ fn write_options(
     let nsid = nsid.map(|name| (OptionCode::NSID, name.as_bytes()));
     let options =
         subnet.into_iter().chain(cookie).chain(nsid).map(|(code, content)| (code.to_int(), content));
-    reply.edns(verdict.end.rcode, edns.dnssec_ok, options);
+    // Where everybody can read along, padding hides nothing (RFC 7830 §6).
+    let is_padded = edns.padded && matches!(asker.transport, DnsTransport::Tls | DnsTransport::Https);
+    reply.edns(verdict.end.rcode, edns.dnssec_ok, options, is_padded);
 }
 
 /// The content of a client subnet option as it goes back (RFC 7871 §7.2.1).

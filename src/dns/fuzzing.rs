@@ -75,7 +75,9 @@ pub(super) fn front(config: &Config) -> Option<Front> {
 pub fn dns_query(bytes: &[u8]) {
     let Some(front) = &*FRONT else { panic!("the front cannot be set up") };
     let mut out = Vec::new();
-    for (transport, most) in [(DnsTransport::Udp, 1_232), (DnsTransport::Tcp, 65_535)] {
+    for (transport, most) in
+        [(DnsTransport::Udp, 1_232), (DnsTransport::Tcp, 65_535), (DnsTransport::Tls, 65_535)]
+    {
         front.answer(bytes, IpAddr::from([192, 0, 2, 1]), transport, &mut out);
         if out.is_empty() {
             // Silence: no header, or a reply.

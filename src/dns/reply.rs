@@ -16,6 +16,10 @@ const OPT: u16 = 41;
 /// Octets that are kept free for OPT with every option that there can be: 11, a client subnet (24), a cookie (28) and the
 /// longest name of ours (68).
 const OPTIONS: usize = 131;
+/// What padded replies are a multiple of, octets (RFC 8467 §4.1).
+const BLOCK: usize = 468;
+/// The option's code.
+const PADDING: u16 = 12;
 /// What we can take by UDP: what passes everywhere without fragments (DNS flag day 2020).
 pub(super) const PAYLOAD: u16 = 1_232;
 
@@ -97,17 +101,22 @@ impl<'o> Reply<'o> {
         }
     }
 
-    /// OPT with these options: code and content.
+    /// OPT with these options: code and content. Padded, it makes the whole a multiple of [`BLOCK`].
     pub(super) fn edns<'d>(
         &mut self,
         rcode: u16,
         dnssec_ok: bool,
         options: impl Iterator<Item = (u16, &'d [u8])> + Clone,
+        is_padded: bool,
     ) {
         let length: usize = options.clone().map(|(_, content)| content.len() + 4).sum();
         if self.out.len() + 11 + length > self.limit {
             self.cut();
         }
+        let unpadded = self.out.len() + 11 + length;
+        let whole = (unpadded + 4).next_multiple_of(BLOCK);
+        let padding = (is_padded && whole <= self.limit).then(|| whole - unpadded - 4);
+        let length = length + padding.map_or(0, |padding| padding + 4);
         self.out.push(0);
         self.out.extend_from_slice(&OPT.to_be_bytes());
         self.out.extend_from_slice(&PAYLOAD.to_be_bytes());
@@ -118,6 +127,11 @@ impl<'o> Reply<'o> {
             self.out.extend_from_slice(&code.to_be_bytes());
             self.out.extend_from_slice(&short(content.len()));
             self.out.extend_from_slice(content);
+        }
+        if let Some(padding) = padding {
+            self.out.extend_from_slice(&PADDING.to_be_bytes());
+            self.out.extend_from_slice(&short(padding));
+            self.out.resize(whole, 0);
         }
         self.additional += 1;
     }

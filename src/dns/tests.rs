@@ -272,6 +272,37 @@ fn the_server_tells_its_name_to_who_asks() {
     assert_eq!(options(&reply), []);
 }
 
+/// Its length tells who can only see the cipher neither the name nor the type.
+#[test]
+fn a_padded_query_has_a_padded_reply_where_nobody_can_read_along() {
+    let front = example();
+    let padded: &[(u16, &[u8])] = &[(12, &[0; 31]), (3, b""), (10, b"12345678")];
+    for (name, kind, blocks) in [
+        ("live.example.com", Rtype::A, 1),
+        ("nothing.example.com", Rtype::A, 1),
+        ("long.example.com", Rtype::TXT, 2),
+    ] {
+        for (transport, asked, expected) in [
+            (DnsTransport::Tls, padded, Some(blocks)),
+            (DnsTransport::Https, padded, Some(blocks)),
+            (DnsTransport::Https, &padded[1..], None),
+            (DnsTransport::Tcp, padded, None),
+            (DnsTransport::Udp, padded, None),
+        ] {
+            let ask = with_options(asked);
+            let mut reply = Vec::new();
+            let query = query(name, kind, Class::IN, &ask);
+            front.answer(&query, [192, 0, 2, 53].into(), transport, &mut reply);
+            let found = options(&reply).iter().any(|(code, _)| *code == 12);
+            assert_eq!(
+                found.then_some(reply.len()),
+                expected.map(|blocks| blocks * 468),
+                "{name} {transport:?}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_flood_is_limited_unless_the_address_is_proven() {
     let front = example();
