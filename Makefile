@@ -18,6 +18,7 @@ PROGRAMS := \
     certutil:libnss3-tools \
     chromium:chromium \
     curl:curl \
+    dig:bind9-dnsutils \
     ffmpeg:ffmpeg \
     kdig:knot-dnsutils \
     nginx:nginx \
