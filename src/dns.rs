@@ -13,6 +13,7 @@
 //! question, no name pointers, two additional records at most.
 
 mod answer;
+mod asked;
 mod cookie;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]

@@ -208,6 +208,31 @@ async fn a_flood_from_one_network_leaves_the_others_alone() {
     assert!(said.contains("192.0.2.80"), "{said}");
 }
 
+/// `kdig` drops what comes from elsewhere.
+#[tokio::test]
+async fn whichever_of_our_addresses_is_asked_answers() {
+    let edges = Edge::start_each(&[CHICAGO]).await;
+    for (listen, asked) in [
+        ("0.0.0.0:0", &["127.0.0.1", "127.0.0.5", "127.3.2.1"][..]),
+        ("[::]:0", &["::1", "127.0.0.5", "127.0.0.1"]),
+        ("127.0.0.7:0", &["127.0.0.7"]),
+    ] {
+        let config =
+            with_zones(&edges).replace("listen = \"127.0.0.1:0\"", &format!("listen = \"{listen}\""));
+        let service = Service::launch(&config).await;
+        for ip in asked {
+            let server = SocketAddr::new(ip.parse().unwrap(), service.dns().port());
+            for question in ["www.example.com", "live.example.com"] {
+                let said = kdig(server, &[question, "A", "+notcp"]);
+                assert!(
+                    said.contains(&format!("From {ip}@")) && said.contains("ANSWER: 1"),
+                    "{listen}: {said}"
+                );
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn one_query_in_so_many_is_logged_with_networks_and_no_address() {
     let edges = Edge::start_each(&[CHICAGO]).await;
