@@ -160,6 +160,30 @@ fn a_node_has_a_name_that_leads_to_it_alone() {
     check(&origins, &[("o-1.nodes.example.com", Rtype::A, "NXDOMAIN aa")]);
 }
 
+/// Where a full pool sends its players elsewhere, what is told has to hold there, too.
+#[test]
+fn a_fallback_pool_with_other_ports_counts_as_well() {
+    let full = "{ name = \"secure\", on_overload = \"fallback\", fallback = \"mixed\" }";
+    let config = CONFIG.replace("{ name = \"secure\" }", full);
+    let config =
+        config.replace("  { name = \"mixed.example.com\", pool = \"mixed\", policy = \"nearest\" },\n", "");
+    let front = front(&Config::parse(&config, "test").unwrap()).unwrap();
+    check(
+        &front,
+        &[
+            (
+                "tls.example.com",
+                Rtype::HTTPS,
+                "NOERROR aa \
+                 | tls.example.com 10 HTTPS 1 s-1.nodes.example.com. alpn=h2 port=8443 ipv4hint=203.0.113.20 ipv6hint=2001:db8::20 \
+                 | tls.example.com 10 HTTPS 2 s-2.nodes.example.com. alpn=h2 port=8443 ipv4hint=203.0.113.21",
+            ),
+            ("_8443._https.tls.example.com", Rtype::HTTPS, "NXDOMAIN aa"),
+            ("m-3.nodes.example.com", Rtype::AAAA, "NOERROR aa | m-3.nodes.example.com 10 AAAA 2001:db8::32"),
+        ],
+    );
+}
+
 /// A browser asks for A, AAAA and HTTPS at once.
 #[test]
 fn https_books_nobody_and_srv_does() {
