@@ -15,9 +15,11 @@ STAGES := setup fmt-check alerts lint doc fuzz-smoke build openapi browser docte
 # program:package; each is installed by apt if the program is missing.
 PROGRAMS := \
     c++:g++ \
+    certutil:libnss3-tools \
     chromium:chromium \
     curl:curl \
     delv:bind9-dnsutils \
+    dig:bind9-dnsutils \
     dnssec-keygen:bind9-utils \
     ffmpeg:ffmpeg \
     kdig:knot-dnsutils \
@@ -117,7 +119,7 @@ openapi: build ## The live service keeps what openapi.yaml promises.
 	tests/schemathesis.sh
 
 # CI gives it four minutes; it takes one and a half. Screenshots: tests/browser/output.
-browser: build ## The operators' pages, driven in Chromium.
+browser: build ## The operators' pages, driven in Chromium, and what it finds by DNS over HTTPS.
 	@cd tests/browser
 	npm ci --silent --no-audit --no-fund
 	timeout 240 node run.mjs

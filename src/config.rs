@@ -310,6 +310,9 @@ pub struct Domain {
     pub origins: Option<Box<str>>,
     /// How players are redirected.
     pub redirect: Redirect,
+    /// DNS tells how its nodes serve HTTPS, which lets browsers go there by themselves; default: yes, unless
+    /// `redirect_host` gives nodes other names, for which their certificates then are.
+    pub https_records: bool,
 }
 
 /// The keys `redirect_…` of a `[[domains]]`.

@@ -1,8 +1,9 @@
 //! The DNS front: authoritative answers over UDP, TCP and TLS from the same decisions as HTTP.
 //!
 //! *What it decides*: nothing. A query for a configured domain becomes a `Question`, the resolver's answer becomes A or
-//! AAAA records; everything else in a zone is static and prepared at start (`dns/zones`). One function,
-//! `Front::answer`, turns the octets of a query into those of its reply, so that all transports say the same.
+//! AAAA records, or HTTPS and SRV records (`dns/service`); everything else in a zone is static and prepared at start
+//! (`dns/zones`). One function, `Front::answer`, turns the octets of a query into those of its reply, so that all
+//! transports say the same.
 //!
 //! *Promise*: DNS's is weaker than HTTP's, because a resolver keeps an answer for all of its clients. So an answer stands
 //! for a crowd, which has to fit on each node that is named; large resolvers get more nodes and shorter lifetimes than
@@ -13,17 +14,20 @@
 //! pointers, two additional records at most, and two signatures where the zone is signed (`dns/sign`) and they are wanted.
 
 mod answer;
+mod asked;
 mod cookie;
 mod denial;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod hosts;
 mod keys;
 mod query;
 mod rate;
 mod reply;
 mod sample;
 mod serve;
+mod service;
 mod sign;
 mod tcp;
 mod udp;
@@ -71,6 +75,8 @@ struct Settings {
     /// Most addresses in one.
     answers: usize,
     nsid: Option<Box<str>>,
+    /// What nodes speak by HTTPS beside HTTP/1.1.
+    alpn: Vec<Box<str>>,
     /// Every how many queries one is logged; 0: none.
     log_one_in: u32,
 }
@@ -143,6 +149,7 @@ impl Settings {
             ttl_s: config.ttl_s,
             answers: config.answers,
             nsid: config.nsid.clone(),
+            alpn: config.alpn.clone(),
             log_one_in: config.log_one_in,
         }
     }

@@ -13,6 +13,7 @@ mod fixture;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod names;
 mod rtt;
 mod shared;
 mod streams;
@@ -49,6 +50,7 @@ use self::bitrate::Need;
 pub use self::board::{Board, Cause, Flow, Flows, Member, NEAR, Roster, Row, SHOWN, Site, Sources, Sum};
 pub use self::drain::{PreviewView, TakerView};
 pub use self::explain::{CandidateView, Explanation, SubnetView};
+pub use self::names::Named;
 pub use self::rtt::{MOST_TIMES, ReportRefusal};
 pub use self::shared::Kept;
 pub use self::streams::{Admission, Upstream};

@@ -34,6 +34,7 @@ pub mod uplink;
 
 pub mod cells;
 pub mod fleet;
+pub mod label;
 pub mod layers;
 
 pub mod affinity;

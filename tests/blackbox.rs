@@ -21,6 +21,8 @@ mod crowd;
 mod dialects;
 #[path = "blackbox/dns.rs"]
 mod dns;
+#[path = "blackbox/dns_clients.rs"]
+mod dns_clients;
 #[path = "blackbox/dnssec.rs"]
 mod dnssec;
 #[path = "blackbox/doh.rs"]

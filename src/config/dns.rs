@@ -23,6 +23,9 @@ pub struct Dns {
     pub log_one_in: u32,
     /// What this server calls itself to who asks (RFC 5001), 1 to 64 characters; `None` (default): it does not say.
     pub nsid: Option<Box<str>>,
+    /// What nodes speak by HTTPS beside HTTP/1.1, as ALPN protocol ids of up to 16 characters, most wanted first, up
+    /// to 8; default none.
+    pub alpn: Vec<Box<str>>,
     /// At least one.
     pub zones: Vec<DnsZone>,
 }
@@ -34,6 +37,9 @@ pub struct DnsZone {
     pub apex: Box<str>,
     /// Its name servers as the parent zone names them, at least one; the first is the SOA's MNAME.
     pub ns: Vec<Box<str>>,
+    /// What nodes are called in it, `{id}` standing for the id in lower case with a dash for each dot; the apex comes
+    /// after it. Default `{id}.nodes`.
+    pub node_host: Box<str>,
     /// The rest of its SOA.
     pub soa: DnsSoa,
     /// Records that never change.

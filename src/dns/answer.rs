@@ -12,7 +12,8 @@ use domain::base::iana::{Class, OptRcode, OptionCode, Rtype};
 use super::query::{self, Edns, Query, Subnet, Unreadable};
 use super::rate::Sentence;
 use super::reply::{End, PAYLOAD, Reply};
-use super::zones::{Entry, Found, Zone};
+use super::service::{self, Form, Meaning, Telling};
+use super::zones::{Found, Zone};
 use super::{Front, Settings, cookie, sign};
 use crate::resolver::{Answer, Family, Kept, MOST_PICKS, Question, Refusal, Want, Why};
 use crate::telemetry::{DnsTransport, Refused};
@@ -21,8 +22,6 @@ use crate::telemetry::{DnsTransport, Refused};
 const HINFO: &[u8] = b"\x07RFC8482\x00";
 /// How long that holds, s (RFC 8482 §4.2 leaves it to us).
 const HINFO_TTL_S: u32 = 3_600;
-/// Most addresses for who asks for itself: the node, and others to go to.
-const OF_ITS_OWN: usize = 4;
 /// Octets of a reply by UDP to who said nothing of more (RFC 1035 §4.2.1).
 const PLAIN_UDP: usize = 512;
 
@@ -133,28 +132,29 @@ fn judge(
     }
     let (zone, entry) = match settings.zones.find(&query.name, query.kind) {
         Found::Outside => return Verdict::refused(OptRcode::REFUSED),
-        Found::Missing(zone) => return nothing(zone, OptRcode::NXDOMAIN, reply),
-        Found::Here(zone, entry) => (zone, entry),
+        Found::Missing(zone) => (zone, None),
+        Found::Here(zone, entry) => (zone, Some(entry)),
     };
-    match (kind, &entry.domain) {
-        (Rtype::ANY, _) => {
-            reply.answer(Rtype::HINFO.to_int(), HINFO_TTL_S, HINFO);
+    let meaning = Meaning::of(front, settings, (zone, entry), &query.name);
+    if entry.is_none() && !meaning.exists() {
+        return nothing(zone, OptRcode::NXDOMAIN, reply);
+    }
+    if kind == Rtype::ANY {
+        reply.answer(Rtype::HINFO.to_int(), HINFO_TTL_S, HINFO);
+        return Verdict::authoritative(OptRcode::NOERROR);
+    }
+    // What is written stands before what is decided.
+    if let Some(set) = entry.and_then(|entry| entry.set(query.kind)) {
+        set.data.iter().for_each(|data| reply.answer(query.kind, set.ttl_s, data));
+        return Verdict::authoritative(OptRcode::NOERROR);
+    }
+    match (&meaning, meaning.form(kind)) {
+        (_, Some(asked)) => dynamic(front, settings, query, asker, asked, zone, reply),
+        (Meaning::Node(node), None) if service::own_addresses(node, kind, settings.ttl_s, reply) => {
             Verdict::authoritative(OptRcode::NOERROR)
         }
-        (Rtype::A, Some(domain)) => dynamic(front, settings, query, asker, (domain, Family::V4), zone, reply),
-        (Rtype::AAAA, Some(domain)) => {
-            dynamic(front, settings, query, asker, (domain, Family::V6), zone, reply)
-        }
-        _ => fixed(zone, entry, query.kind, reply),
+        _ => nothing(zone, OptRcode::NOERROR, reply),
     }
-}
-
-fn fixed(zone: &Zone, entry: &Entry, kind: u16, reply: &mut Reply<'_>) -> Verdict {
-    let Some(set) = entry.set(kind) else { return nothing(zone, OptRcode::NOERROR, reply) };
-    for data in &set.data {
-        reply.answer(kind, set.ttl_s, data);
-    }
-    Verdict::authoritative(OptRcode::NOERROR)
 }
 
 /// No such name, or none of that type.
@@ -169,7 +169,7 @@ fn dynamic(
     settings: &Settings,
     query: &Query<'_>,
     asker: Asker,
-    (domain, family): (&str, Family),
+    (domain, form): (&str, Form),
     zone: &Zone,
     reply: &mut Reply<'_>,
 ) -> Verdict {
@@ -184,43 +184,35 @@ fn dynamic(
         why: Why::Connect,
         current: None,
         count: settings.answers,
-        family,
-        want: Want::default(),
+        family: form.family(),
+        want: Want { way: form.way(), ..Want::default() },
     };
     let answers = &front.telemetry.answers;
     let began = answers.stopwatch();
-    let answer = match subnet {
-        // Who asks by HTTP for itself keeps the answer for itself.
-        None if asker.transport == DnsTransport::Https => {
-            front.resolver.resolve(&Question { count: question.count.min(OF_ITS_OWN), ..question })
-        }
-        _ => {
-            let kept = Kept { subnet: subnet.map(|subnet| subnet.source), longest_s: settings.ttl_s };
-            front.resolver.resolve_shared(&question, kept)
-        }
-    };
-    let answer = match answer {
+    // Who asks by HTTPS for itself keeps the answer for itself.
+    let kept = (subnet.is_some() || asker.transport != DnsTransport::Https)
+        .then(|| Kept { subnet: subnet.map(|subnet| subnet.source), longest_s: settings.ttl_s });
+    let answer = match form.ask(front, &question, kept) {
         Ok(answer) => answer,
+        Err(_) if !form.is_booked() => return nothing(zone, OptRcode::NOERROR, reply),
         Err(refusal) => {
             answers.refused(refused(&refusal));
             return match refusal {
-                Refusal::NoAddress => nothing(zone, OptRcode::NOERROR, reply),
+                Refusal::NoAddress | Refusal::NoPort => nothing(zone, OptRcode::NOERROR, reply),
                 Refusal::UnknownDomain
                 | Refusal::AllOverloaded { .. }
                 | Refusal::NoNode { .. }
-                | Refusal::NoPort
                 | Refusal::NoOrigins => Verdict::refused(OptRcode::SERVFAIL),
             };
         }
     };
-    let ttl_s = answer.ttl_s.min(settings.ttl_s);
-    for ip in addresses(&answer, family) {
-        match ip {
-            IpAddr::V4(ip) => reply.answer(query.kind, ttl_s, &ip.octets()),
-            IpAddr::V6(ip) => reply.answer(query.kind, ttl_s, &ip.octets()),
-        }
+    let telling = Telling { settings, zone, domain, ttl_s: answer.ttl_s.min(settings.ttl_s) };
+    if !form.write(front, &answer, &telling, reply) {
+        return nothing(zone, OptRcode::NOERROR, reply);
     }
-    answers.answered(answer.domain, domain, answer.reason, answer.located.precision);
+    if form.is_booked() {
+        answers.answered(answer.domain, domain, answer.reason, answer.located.precision);
+    }
     answers.took(began);
     Verdict {
         scope: subnet.map_or(0, |subnet| scope(subnet, answer.located.prefix)),
@@ -230,7 +222,7 @@ fn dynamic(
 }
 
 /// One address of each node that has one of the family, the best node's first.
-fn addresses(answer: &Answer, family: Family) -> ArrayVec<IpAddr, MOST_PICKS> {
+pub(super) fn addresses(answer: &Answer, family: Family) -> ArrayVec<IpAddr, MOST_PICKS> {
     let wanted = |ip: &IpAddr| ip.is_ipv4() == (family == Family::V4);
     answer.picks.iter().filter_map(|pick| answer.node(pick).addresses().find(wanted)).collect()
 }
@@ -261,7 +253,9 @@ fn write_options(
     let nsid = nsid.map(|name| (OptionCode::NSID, name.as_bytes()));
     let options =
         subnet.into_iter().chain(cookie).chain(nsid).map(|(code, content)| (code.to_int(), content));
-    reply.edns(&verdict.end, edns.dnssec_ok, options);
+    // Where everybody can read along, padding hides nothing (RFC 7830 §6).
+    let is_padded = edns.padded && matches!(asker.transport, DnsTransport::Tls | DnsTransport::Https);
+    reply.edns(&verdict.end, edns.dnssec_ok, options, is_padded);
 }
 
 /// The content of a client subnet option as it goes back (RFC 7871 §7.2.1).

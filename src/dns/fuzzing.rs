@@ -20,18 +20,31 @@ use crate::telemetry::{DnsTransport, Telemetry};
 
 /// A zone with a name of every kind, and one that is signed, another one in it.
 pub(super) const CONFIG: &str = r#"
-pools = [{ name = "edges" }]
+pools = [{ name = "edges" }, { name = "secure" }, { name = "mixed" }]
 domains = [
   { name = "live.example.com", pool = "edges" },
   { name = "live.example.net", pool = "edges" },
   { name = "live.example.org", pool = "edges" },
+  { name = "tls.example.com", pool = "secure", policy = "nearest" },
+  { name = "mixed.example.com", pool = "mixed", policy = "nearest" },
+  { name = "named.example.com", pool = "secure", redirect_host = "{id}.nodes.example.com" },
+  { name = "written.example.com", pool = "secure" },
 ]
-nodes = [{ id = "a", pool = "edges", addresses = ["203.0.113.10"] }]
+nodes = [
+  { id = "a", pool = "edges", addresses = ["203.0.113.10"] },
+  { id = "s-1", pool = "secure", addresses = ["203.0.113.20", "2001:db8::20"], media = { https = 8443, rtmp = 1935 }, location = { latitude = 1, longitude = 1 } },
+  { id = "S.2", pool = "secure", addresses = ["203.0.113.21", "203.0.113.22"], media = { https = 8443 }, location = { latitude = 40, longitude = 1 } },
+  { id = "m-1", pool = "mixed", addresses = ["203.0.113.30"], media = { http = 8080 }, location = { latitude = 1, longitude = 1 } },
+  { id = "M.2", pool = "mixed", addresses = ["203.0.113.31", "2001:db8::31"], media = { https = 443, rtmp = 1936 }, location = { latitude = 40, longitude = 1 } },
+  { id = "m-3", pool = "mixed", addresses = ["2001:db8::32"], media = { https = 444, rtmp = 1937 }, location = { latitude = 80, longitude = 1 } },
+]
+geoip = { default_location = { latitude = 1, longitude = 1 } }
 
 [dns]
 listen = "127.0.0.1:0"
 responses_per_second = 0
 nsid = "ns-7"
+alpn = ["h2"]
 
 [[dns.zones]]
 apex = "example.com"
@@ -46,6 +59,8 @@ records = [
   "www 60 AAAA 2001:db8::80",
   "www 60 HTTPS 1 . alpn=h2 ipv4hint=192.0.2.80",
   "_rtmp._tcp.live 60 SRV 0 5 1935 live",
+  "written 60 HTTPS 1 other.example.net.",
+  "_stun._tcp.tls 60 SRV 0 0 3478 www",
   "deep.below 60 TXT \"x\"",
   "long 60 TXT \"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\" \"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\" \"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\" \"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\"",
 ]
@@ -87,7 +102,9 @@ pub(super) fn front(config: &Config) -> Option<Front> {
 pub fn dns_query(bytes: &[u8]) {
     let Some(front) = &*FRONT else { panic!("the front cannot be set up") };
     let mut out = Vec::new();
-    for (transport, most) in [(DnsTransport::Udp, 1_232), (DnsTransport::Tcp, 65_535)] {
+    for (transport, most) in
+        [(DnsTransport::Udp, 1_232), (DnsTransport::Tcp, 65_535), (DnsTransport::Tls, 65_535)]
+    {
         front.answer(bytes, IpAddr::from([192, 0, 2, 1]), transport, &mut out);
         if out.is_empty() {
             // Silence: no header, or a reply.

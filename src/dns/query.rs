@@ -62,6 +62,8 @@ pub(super) struct Edns {
     pub(super) cookie: Option<Cookie>,
     /// It asks for our name.
     pub(super) nsid: bool,
+    /// It is padded, so that its length tells nothing, and so may be the reply (RFC 7830).
+    pub(super) padded: bool,
 }
 
 /// The network of the client behind a resolver (RFC 7871).
@@ -177,6 +179,7 @@ fn read_options(record: &OptRecord<&[u8]>) -> Result<Edns, Malformed> {
         subnet: None,
         cookie: None,
         nsid: false,
+        padded: false,
     };
     // What options of a later version look like, nobody knows.
     if edns.version != 0 {
@@ -195,7 +198,9 @@ fn read_options(record: &OptRecord<&[u8]>) -> Result<Edns, Malformed> {
         edns.cookie.get_or_insert(cookie);
     }
     for option in record.opt().iter::<UnknownOptData<&[u8]>>() {
-        edns.nsid |= option?.code() == OptionCode::NSID;
+        let code = option?.code();
+        edns.nsid |= code == OptionCode::NSID;
+        edns.padded |= code == OptionCode::PADDING;
     }
     Ok(edns)
 }

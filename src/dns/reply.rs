@@ -3,6 +3,8 @@
 //! Owners are pointers: to the question's name, or to its tail where a zone's apex begins. What does not fit is cut to
 //! header, question and OPT, with TC set (RFC 2181 §9), so that the asker comes again by TCP.
 
+use std::net::IpAddr;
+
 use super::query::{HEADER, Head};
 
 /// Points to the question's name.
@@ -11,6 +13,13 @@ const NAME: u16 = 0xc000 | HEADER as u16;
 const CLASS: u16 = 1;
 /// OPT's TYPE.
 const OPT: u16 = 41;
+/// Octets that are kept free for OPT with every option that there can be: 11, a client subnet (24), a cookie (28) and the
+/// longest name of ours (68).
+const OPTIONS: usize = 131;
+/// What padded replies are a multiple of, octets (RFC 8467 §4.1).
+const BLOCK: usize = 468;
+/// The option's code.
+const PADDING: u16 = 12;
 /// What we can take by UDP: what passes everywhere without fragments (DNS flag day 2020).
 pub(super) const PAYLOAD: u16 = 1_232;
 
@@ -29,6 +38,8 @@ pub(super) struct Reply<'o> {
     answers: u16,
     authority: u16,
     additional: u16,
+    /// Records for the additional section, which comes last.
+    glue: Vec<Vec<u8>>,
     /// Where the sections after the question begin.
     body: usize,
     /// No longer than this without OPT.
@@ -63,13 +74,47 @@ impl<'o> Reply<'o> {
         out.resize(HEADER, 0);
         out.extend_from_slice(question);
         let body = out.len();
-        Self { out, answers: 0, authority: 0, additional: 0, body, limit, is_cut: false }
+        Self { out, answers: 0, authority: 0, additional: 0, glue: Vec::new(), body, limit, is_cut: false }
     }
 
     /// An answer, owned by the question's name.
     pub(super) fn answer(&mut self, kind: u16, ttl_s: u32, data: &[u8]) {
         if self.record(NAME, kind, ttl_s, data) {
             self.answers += 1;
+        }
+    }
+
+    /// An A or AAAA record, owned by the question's name.
+    pub(super) fn address(&mut self, ip: IpAddr, ttl_s: u32) {
+        match ip {
+            IpAddr::V4(ip) => self.answer(A, ttl_s, &ip.octets()),
+            IpAddr::V6(ip) => self.answer(AAAA, ttl_s, &ip.octets()),
+        }
+    }
+
+    /// An address of a name that answers lead to, after all of these. Whoever misses it asks for it, so one that
+    /// does not fit is left out (RFC 2181 §9).
+    pub(super) fn glue(&mut self, owner: &[u8], ip: IpAddr, ttl_s: u32) {
+        let mut record = owner.to_vec();
+        match ip {
+            IpAddr::V4(ip) => write_data(&mut record, A, ttl_s, &ip.octets()),
+            IpAddr::V6(ip) => write_data(&mut record, AAAA, ttl_s, &ip.octets()),
+        }
+        self.glue.push(record);
+    }
+
+    /// Such addresses are left out after all.
+    pub(super) fn drop_glue(&mut self) {
+        self.glue.clear();
+    }
+
+    /// Writes them: all answers are there.
+    fn write_glue(&mut self) {
+        for record in std::mem::take(&mut self.glue) {
+            if !self.is_cut && self.out.len() + record.len() + OPTIONS <= self.limit {
+                self.out.extend_from_slice(&record);
+                self.additional += 1;
+            }
         }
     }
 
@@ -120,20 +165,27 @@ impl<'o> Reply<'o> {
     /// Leaves header and question.
     pub(super) fn empty(&mut self) {
         self.out.truncate(self.body);
-        (self.answers, self.authority) = (0, 0);
+        self.glue.clear();
+        (self.answers, self.authority, self.additional) = (0, 0, 0);
     }
 
-    /// OPT with these options: code and content.
+    /// OPT with these options: code and content. Padded, it makes the whole a multiple of [`BLOCK`].
     pub(super) fn edns<'d>(
         &mut self,
         end: &End,
         dnssec_ok: bool,
         options: impl Iterator<Item = (u16, &'d [u8])> + Clone,
+        is_padded: bool,
     ) {
+        self.write_glue();
         let length: usize = options.clone().map(|(_, content)| content.len() + 4).sum();
         if self.out.len() + 11 + length > self.limit {
             self.cut();
         }
+        let unpadded = self.out.len() + 11 + length;
+        let whole = (unpadded + 4).next_multiple_of(BLOCK);
+        let padding = (is_padded && whole <= self.limit).then(|| whole - unpadded - 4);
+        let length = length + padding.map_or(0, |padding| padding + 4);
         self.out.push(0);
         self.out.extend_from_slice(&OPT.to_be_bytes());
         self.out.extend_from_slice(&PAYLOAD.to_be_bytes());
@@ -146,11 +198,17 @@ impl<'o> Reply<'o> {
             self.out.extend_from_slice(&short(content.len()));
             self.out.extend_from_slice(content);
         }
-        self.additional = 1;
+        if let Some(padding) = padding {
+            self.out.extend_from_slice(&PADDING.to_be_bytes());
+            self.out.extend_from_slice(&short(padding));
+            self.out.resize(whole, 0);
+        }
+        self.additional += 1;
     }
 
     /// Writes the header, which is known only now.
-    pub(super) fn finish(self, head: Head, end: &End) {
+    pub(super) fn finish(mut self, head: Head, end: &End) {
+        self.write_glue();
         let mut flags = QR | u16::from(head.opcode) << 11 | (end.rcode & 0xf);
         for (bit, is_set) in [(AA, end.is_authoritative), (TC, self.is_cut), (RD, head.wants_recursion)] {
             flags |= if is_set { bit } else { 0 };
@@ -168,12 +226,8 @@ impl<'o> Reply<'o> {
             self.cut();
             return false;
         }
-        for field in [owner, kind, CLASS] {
-            self.out.extend_from_slice(&field.to_be_bytes());
-        }
-        self.out.extend_from_slice(&ttl_s.to_be_bytes());
-        self.out.extend_from_slice(&short(data.len()));
-        self.out.extend_from_slice(data);
+        self.out.extend_from_slice(&owner.to_be_bytes());
+        write_data(self.out, kind, ttl_s, data);
         true
     }
 
@@ -184,8 +238,20 @@ impl<'o> Reply<'o> {
     }
 }
 
-/// SOA's TYPE.
+/// TYPEs.
+const A: u16 = 1;
 const SOA: u16 = 6;
+const AAAA: u16 = 28;
+
+/// What a record has after its owner.
+fn write_data(out: &mut Vec<u8>, kind: u16, ttl_s: u32, data: &[u8]) {
+    for field in [kind, CLASS] {
+        out.extend_from_slice(&field.to_be_bytes());
+    }
+    out.extend_from_slice(&ttl_s.to_be_bytes());
+    out.extend_from_slice(&short(data.len()));
+    out.extend_from_slice(data);
+}
 
 /// A length, which is below 64 KiB by what the configuration and the limit allow.
 fn short(length: usize) -> [u8; 2] {

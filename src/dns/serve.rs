@@ -2,9 +2,6 @@
 //!
 //! A blocking thread for each core, each with a UDP socket of its own on the shared port: the kernel spreads queriers
 //! over them and nothing is handed between cores. TCP is a task on the main runtime.
-//!
-//! *Limits*: a reply by UDP leaves from the address that the kernel prefers. On a machine with several, `dns.listen`
-//! names the one that the zone's NS records lead to.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};

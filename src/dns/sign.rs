@@ -22,7 +22,8 @@ use super::denial::nsec;
 use super::keys::{ALGORITHM, SIGNATURE, ZoneKey};
 use super::query::Query;
 use super::reply::{End, Owner, Reply};
-use super::zones::{Found, Zone};
+use super::service::Meaning;
+use super::zones::{Entry, Found, Zone};
 use super::{Front, Settings};
 use crate::telemetry::Telemetry;
 
@@ -79,14 +80,16 @@ pub(super) fn sign(
     if !end.is_authoritative || reply.is_cut() {
         return;
     }
-    let (zone, kinds) = match settings.zones.find(&query.name, query.kind) {
+    let (zone, entry) = match settings.zones.find(&query.name, query.kind) {
         Found::Outside => return,
         Found::Missing(zone) => (zone, None),
-        Found::Here(zone, entry) => (zone, Some(entry.kinds().filter(|kind| *kind != query.kind))),
+        Found::Here(zone, entry) => (zone, Some(entry)),
     };
     if zone.keys.is_empty() {
         return;
     }
+    // They would need signatures of their own; whoever misses them asks for them.
+    reply.drop_glue();
     let signer = Signer { front, zone, name: &query.name };
     let signed = match reply.answered() {
         Some((kind, ttl_s)) => {
@@ -94,6 +97,10 @@ pub(super) fn sign(
             signer.push(&Set { owner: Owner::Question, kind, ttl_s, data }, reply)
         }
         None => {
+            let meaning = Meaning::of(front, settings, (zone, entry), &query.name);
+            let kinds = entry.into_iter().flat_map(Entry::kinds).chain(meaning.kinds());
+            let kinds = kinds.filter(|kind| *kind != query.kind);
+            let kinds = (entry.is_some() || meaning.exists()).then_some(kinds);
             end.is_compact = query.edns.as_ref().is_some_and(|edns| edns.compact_ok);
             let proof = Set {
                 owner: Owner::Question,

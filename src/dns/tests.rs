@@ -1,5 +1,7 @@
 //! The rules on the wire, without a socket.
 
+mod services;
+
 use domain::base::iana::{Class, OptionCode, Rtype};
 use domain::base::name::Name;
 use domain::base::opt::UnknownOptData;
@@ -269,6 +271,37 @@ fn the_server_tells_its_name_to_who_asks() {
     let ask = with_options(&[]);
     let reply = ask_with(&front, &query("example.com", Rtype::NS, Class::IN, &ask), &ask);
     assert_eq!(options(&reply), []);
+}
+
+/// Its length tells who can only see the cipher neither the name nor the type.
+#[test]
+fn a_padded_query_has_a_padded_reply_where_nobody_can_read_along() {
+    let front = example();
+    let padded: &[(u16, &[u8])] = &[(12, &[0; 31]), (3, b""), (10, b"12345678")];
+    for (name, kind, blocks) in [
+        ("live.example.com", Rtype::A, 1),
+        ("nothing.example.com", Rtype::A, 1),
+        ("long.example.com", Rtype::TXT, 2),
+    ] {
+        for (transport, asked, expected) in [
+            (DnsTransport::Tls, padded, Some(blocks)),
+            (DnsTransport::Https, padded, Some(blocks)),
+            (DnsTransport::Https, &padded[1..], None),
+            (DnsTransport::Tcp, padded, None),
+            (DnsTransport::Udp, padded, None),
+        ] {
+            let ask = with_options(asked);
+            let mut reply = Vec::new();
+            let query = query(name, kind, Class::IN, &ask);
+            front.answer(&query, [192, 0, 2, 53].into(), transport, &mut reply);
+            let found = options(&reply).iter().any(|(code, _)| *code == 12);
+            assert_eq!(
+                found.then_some(reply.len()),
+                expected.map(|blocks| blocks * 468),
+                "{name} {transport:?}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use domain::base::iana::Rtype;
 
+use super::hosts::Hosts;
 use super::keys::{KEY_TTL_S, ZoneKey, ZoneKeys};
 use crate::config::{DnsZone, Domain};
 
@@ -31,6 +32,8 @@ pub(super) struct Zone {
     pub(super) negative_ttl_s: u32,
     /// What it is signed with, the one that signs first; empty: it is not.
     pub(super) keys: Arc<[ZoneKey]>,
+    /// What nodes are called in it.
+    pub(super) hosts: Hosts,
 }
 
 /// One name.
@@ -38,6 +41,8 @@ pub(super) struct Zone {
 pub(super) struct Entry {
     /// The domain whose A and AAAA records the fleet answers for.
     pub(super) domain: Option<Box<str>>,
+    /// And whose HTTPS records, unless there are static ones.
+    pub(super) tells_https: bool,
     sets: Vec<RecordSet>,
 }
 
@@ -70,7 +75,8 @@ impl Zones {
             let apex = wire(&zone.apex);
             let soa = soa(zone);
             let (serials, negative_ttl_s) = (soa.clone().into(), zone.soa.negative_ttl_s);
-            let keys = keys.of(&zone.apex);
+            let (keys, hosts) = (keys.of(&zone.apex), Hosts::new(&zone.node_host, &zone.apex));
+            all.names.entry(hosts.parent.clone()).or_default();
             let entry = all.names.entry(apex.clone()).or_default();
             let cut = all.cuts.entry(apex.clone()).or_default();
             entry.add(Rtype::SOA.to_int(), negative_ttl_s, soa.into());
@@ -82,7 +88,7 @@ impl Zones {
                 entry.add(Rtype::DNSKEY.to_int(), KEY_TTL_S, key.dnskey().into());
                 cut.add(Rtype::DS.to_int(), KEY_TTL_S, key.ds().into());
             }
-            all.apexes.insert(apex.clone(), Zone { apex, soa: serials, negative_ttl_s, keys });
+            all.apexes.insert(apex.clone(), Zone { apex, soa: serials, negative_ttl_s, keys, hosts });
             for record in &zone.records {
                 all.names.entry(record.owner.clone()).or_default().add(
                     record.kind,
@@ -95,7 +101,8 @@ impl Zones {
             let name = wire(&domain.name);
             // One outside all zones is not ours to answer for: HTTP alone serves it.
             if all.zone_of(&name).is_some() {
-                all.names.entry(name).or_default().domain = Some(domain.name.clone());
+                let entry = all.names.entry(name).or_default();
+                (entry.domain, entry.tells_https) = (Some(domain.name.clone()), domain.https_records);
             }
         }
         all.add_parents();
@@ -124,6 +131,12 @@ impl Zones {
             }
             above = parent(above)?;
         }
+    }
+
+    /// The domain of this name, as on the wire, in lower case; whether it tells how it serves HTTPS.
+    pub(super) fn domain(&self, name: &[u8]) -> Option<(&str, bool)> {
+        let entry = self.names.get(name)?;
+        Some((entry.domain.as_deref()?, entry.tells_https))
     }
 
     /// Looks a name up: as on the wire, in lower case, without pointers. DS alone is a matter of the zone above, if that is
@@ -159,11 +172,9 @@ impl Entry {
         }
     }
 
-    /// The types that it has, or may have.
+    /// The types of its static records.
     pub(super) fn kinds(&self) -> impl Iterator<Item = u16> {
-        let dynamic = [Rtype::A, Rtype::AAAA].map(Rtype::to_int);
-        let dynamic = self.domain.is_some().then_some(dynamic);
-        self.sets.iter().map(|set| set.kind).chain(dynamic.into_iter().flatten())
+        self.sets.iter().map(|set| set.kind)
     }
 
     /// Its static records of a type.
@@ -176,7 +187,7 @@ impl Entry {
 const NS_TTL_S: u32 = 86_400;
 
 /// What is left of a name without its first label; `None`: it is the root.
-fn parent(name: &[u8]) -> Option<&[u8]> {
+pub(super) fn parent(name: &[u8]) -> Option<&[u8]> {
     let (length, rest) = name.split_first()?;
     if *length == 0 { None } else { rest.get(usize::from(*length)..) }
 }

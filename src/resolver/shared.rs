@@ -4,9 +4,12 @@ use std::net::IpAddr;
 
 use super::{Answer, Question, Refusal, Resolver};
 use crate::schedule::affinity;
-use crate::schedule::decide::{consider_shared, decide_shared};
-use crate::schedule::recursors::Bounds;
-use crate::schedule::scene::{Family, mix};
+use crate::schedule::booking::Ledger;
+use crate::schedule::decide::{Decision, consider_shared, decide_shared};
+use crate::schedule::fleet::Fleet;
+use crate::schedule::recursors::{Bounds, Crowd};
+use crate::schedule::scene::{Ask, Family, mix};
+use crate::state::recent::Entry;
 
 /// Leading bits of an address that DNS resolvers of one operator and place share, where they tell no client's.
 const SITE_BITS: (u8, u8) = (24, 56);
@@ -30,20 +33,37 @@ impl Resolver {
     /// # Errors
     /// Those of [`Resolver::resolve`].
     pub fn resolve_shared(&self, question: &Question<'_>, kept: Kept) -> Result<Answer, Refusal> {
+        let books = self.state.live().plan.booking;
+        let answer = self.shared(question, kept, if books { decide_shared } else { consider_shared })?;
+        if let Some(booked) = &answer.booked {
+            for pick in &answer.picks {
+                answer.live.recent.push(&Entry { node: pick.node, ..*booked });
+            }
+        }
+        Ok(answer)
+    }
+
+    /// The same, booking nobody: for what is asked beside the question that books.
+    ///
+    /// # Errors
+    /// Those of [`Resolver::resolve`].
+    pub fn consider_shared(&self, question: &Question<'_>, kept: Kept) -> Result<Answer, Refusal> {
+        self.shared(question, kept, consider_shared)
+    }
+
+    fn shared(
+        &self,
+        question: &Question<'_>,
+        kept: Kept,
+        choose: impl Fn(&Fleet, &Ledger, &Ask<'_>, &Crowd) -> Decision,
+    ) -> Result<Answer, Refusal> {
         let located = self.locator.locate(question.client);
         let key = key(question, kept.subnet.map(|bits| bits.min(located.prefix)));
         let bounds = Bounds { ttl_s: kept.longest_s, count: question.count };
         let crowd = self.state.recursors().asks(key, bounds, self.now());
-        let books = self.state.live().plan.booking;
-        let choose = if books { decide_shared } else { consider_shared };
         let mut answer =
             self.answer(question, located, |fleet, ledger, ask| choose(fleet, ledger, ask, &crowd))?;
         answer.ttl_s = answer.ttl_s.min(crowd.ttl_s);
-        if let Some(booked) = &answer.booked {
-            for pick in &answer.picks {
-                answer.live.recent.push(&crate::state::recent::Entry { node: pick.node, ..*booked });
-            }
-        }
         Ok(answer)
     }
 }

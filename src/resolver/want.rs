@@ -45,6 +45,8 @@ pub enum Way {
     Https,
     /// By HTTPS where there is such a port, else by HTTP.
     HttpsFirst,
+    /// By RTMP.
+    Rtmp,
 }
 
 /// Whom a question does not want.
@@ -90,6 +92,7 @@ impl Way {
             Self::Http => status::HAS_HTTP,
             Self::Https => status::HAS_HTTPS,
             Self::HttpsFirst => status::HAS_HTTPS | status::HAS_HTTP,
+            Self::Rtmp => status::HAS_RTMP,
         }
     }
 }

@@ -11,6 +11,7 @@ use std::ops::Range;
 use super::affinity::AffinityOrder;
 use super::cells::Cells;
 use super::isp;
+use super::label::{self, Label};
 use super::node::{Node, NodeIndex};
 use super::place::{Location, Point};
 use super::policy::PolicyKind;
@@ -98,6 +99,12 @@ pub struct Pool {
     pub has_isps: bool,
     /// For each stream bucket the nodes of each group in order of affinity.
     pub affinity: AffinityOrder,
+    /// The HTTPS port that every node of it has; `None`: they differ, or some have none.
+    pub https: Option<u16>,
+    /// Some of its nodes serve RTMP.
+    pub has_rtmp: bool,
+    /// Players are sent here: by a domain, or because a domain's own pool is full.
+    pub is_played: bool,
 }
 
 /// The nodes of a pool in one PoP.
@@ -154,6 +161,7 @@ pub struct Fleet {
     by_id: HashMap<Box<str>, NodeIndex>,
     by_domain: HashMap<Box<str>, DomainIndex>,
     by_address: HashMap<IpAddr, NodeIndex>,
+    by_label: HashMap<Box<str>, NodeIndex>,
 }
 
 /// A name that points nowhere, or too many of something.
@@ -218,6 +226,7 @@ impl Fleet {
             let at = u16::try_from(i).map_err(|_| FleetError::TooMany("domains"))?;
             by_domain.insert(spec.name.clone(), DomainIndex(at));
             let pool = index(&spec.name, &spec.pool)?;
+            mark_played(&mut built_pools, pool);
             built_domains.push(Domain { name: spec.name.clone(), pool, policy: spec.policy, origins: None });
         }
         let mut group_of = vec![0; nodes.len()];
@@ -230,6 +239,7 @@ impl Fleet {
             by_address.extend(node.addresses().map(|ip| (ip, NodeIndex(i))));
         }
         let isp_names = isp::names(&nodes);
+        let by_label = label::index(&nodes, &by_id);
         Ok(Self {
             excess_price: excess_prices(&nodes, &built_pools),
             isps: nodes.iter().map(|node| isp::set(node, &isp_names)).collect(),
@@ -244,6 +254,7 @@ impl Fleet {
             by_id,
             by_domain,
             by_address,
+            by_label,
         })
     }
 
@@ -274,6 +285,19 @@ impl Fleet {
     #[must_use]
     pub fn by_id(&self, id: &str) -> Option<NodeIndex> {
         self.by_id.get(id).copied()
+    }
+
+    /// The node whose id is this as a label of a host name, see [`label`].
+    #[must_use]
+    pub fn by_label(&self, label: &str) -> Option<NodeIndex> {
+        self.by_label.get(label).copied()
+    }
+
+    /// A node's id as a label of a host name; `None`: another node has it, or none can be made of it.
+    #[must_use]
+    pub fn label(&self, index: NodeIndex) -> Option<Label> {
+        let label = label::of(&self.node(index).id)?;
+        (self.by_label(&label) == Some(index)).then_some(label)
     }
 
     /// A node.
@@ -310,6 +334,13 @@ impl Fleet {
     pub fn siblings(&self, index: NodeIndex) -> impl Iterator<Item = NodeIndex> + use<> {
         let pool = self.pool_with(index).map(Pool::nodes);
         pool.into_iter().flatten().filter(move |other| *other != index)
+    }
+}
+
+/// Players are sent to this pool, and where it is full to its fallback.
+fn mark_played(pools: &mut [Pool], pool: PoolIndex) {
+    for pool in [Some(pool), pools[usize::from(pool.0)].fallback].into_iter().flatten() {
+        pools[usize::from(pool.0)].is_played = true;
     }
 }
 
@@ -391,6 +422,12 @@ impl Pool {
             has_prices: own.windows(2).any(|pair| pair[0].price != pair[1].price),
             has_isps: own.iter().any(|node| !node.isps.is_empty()),
             affinity: AffinityOrder::build(own, &groups, members.start),
+            https: own
+                .first()
+                .and_then(|node| node.ports.https)
+                .filter(|port| own.iter().all(|node| node.ports.https == Some(*port))),
+            has_rtmp: own.iter().any(|node| node.ports.rtmp.is_some()),
+            is_played: false,
             members,
             groups: groups.into(),
             cells,

@@ -1,4 +1,4 @@
-// Drives the operators' pages in Chromium against the real service and its demo fleet.
+// Drives the operators' pages in Chromium against the real service and its demo fleet; `names.mjs` lets it find edges.
 //
 //   npm ci && node run.mjs          CHROMIUM=/usr/bin/chromium  NEARCAST=target/debug/nearcast  ONLY=part of a name
 import assert from 'node:assert/strict';
@@ -6,6 +6,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
+import { names } from './names.mjs';
 import { Service, freePair, output, until } from './service.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -300,6 +301,8 @@ test('with a token configured one logs in, works, and logs out', async () => {
     await service.stop();
   }
 });
+
+names(test);
 
 rmSync(output, { recursive: true, force: true });
 mkdirSync(output, { recursive: true });

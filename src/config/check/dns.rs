@@ -3,6 +3,7 @@
 //! A record is one line of RFC 1035 §5 (`www 300 A 192.0.2.1`), read by the same crate that reads queries, so every type
 //! and escape of the standard is understood; names that do not end in a dot are below the apex.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -16,11 +17,15 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::DomainDraft;
+use super::nodes::NodeDraft;
 use super::report_twins;
 use crate::config::raw::Section;
-use crate::config::report::{Report, quoted};
-use crate::config::values::{Read, domain_name, duration, integer, socket_address, string, text};
+use crate::config::report::{Report, Span, quoted};
+use crate::config::values::{
+    Read, domain_name, duration, host_pattern, integer, socket_address, string, text,
+};
 use crate::config::{Dns, DnsRecord, DnsSoa, DnsZone};
+use crate::schedule::label;
 
 /// TTLs of dynamic answers, ms: whole seconds are checked apart.
 const TTL_MS: std::ops::RangeInclusive<u64> = 1_000..=3_600_000;
@@ -32,6 +37,11 @@ const NEGATIVE_MS: std::ops::RangeInclusive<u64> = 0..=10_800_000;
 const MOST_RESPONSES: u32 = 1_000_000;
 /// Most queries between two that are written down.
 const MOST_QUERIES: u32 = 1_000_000;
+/// Most ALPN protocol ids, and the longest: registered ones have up to 16 characters.
+const MOST_PROTOCOLS: usize = 8;
+const LONGEST_PROTOCOL: usize = 16;
+/// What nodes are called.
+const NODE_HOST: &str = "{id}.nodes";
 /// Longest NSID.
 const LONGEST_NSID: usize = 64;
 /// Most keys of a zone: one in force, one before and one after it, and one to spare.
@@ -59,6 +69,7 @@ pub(super) struct DnsDraft {
     responses_per_second: u32,
     log_one_in: u32,
     nsid: Option<Box<str>>,
+    alpn: Vec<Box<str>>,
     zones: Vec<ZoneDraft>,
 }
 
@@ -66,6 +77,7 @@ pub(super) struct DnsDraft {
 struct ZoneDraft {
     apex: Option<Spanned<String>>,
     ns: Vec<Box<str>>,
+    node_host: Box<str>,
     soa: DnsSoa,
     records: Vec<Spanned<DnsRecord>>,
     keys: Vec<PathBuf>,
@@ -91,14 +103,49 @@ pub(super) fn read(section: &mut Section<'_>, folder: &Path) -> DnsDraft {
         responses_per_second: section.get_or("responses_per_second", 1_000, integer(0..=MOST_RESPONSES)),
         log_one_in: section.get_or("log_one_in", 0, integer(0..=MOST_QUERIES)),
         nsid: nsid.map(|name| name.into_inner().into()),
+        alpn: read_alpn(section),
         zones: section.tables("zones", |section| read_zone(section, folder)).unwrap_or_default(),
     }
+}
+
+fn read_alpn(section: &mut Section<'_>) -> Vec<Box<str>> {
+    let list = section.list("alpn", |value| {
+        let id = text(value)?;
+        let fine = id.len() <= LONGEST_PROTOCOL && id.chars().all(|c| c.is_ascii_graphic());
+        // Who speaks HTTPS speaks it anyway; saying so again is an error of the wire (RFC 9460 §7.1.2).
+        match fine && id != "http/1.1" {
+            true => Ok(id),
+            false => Err(format!(
+                "{} is not expected: a protocol beside http/1.1 of up to {LONGEST_PROTOCOL} characters, such as h2",
+                quoted(id)
+            )),
+        }
+    });
+    let Some(list) = list else { return Vec::new() };
+    if list.get_ref().len() > MOST_PROTOCOLS {
+        let found = list.get_ref().len();
+        section
+            .report()
+            .error(&list.span(), format!("alpn: {found} are too many: expected up to {MOST_PROTOCOLS}"));
+    }
+    let list = list.into_inner();
+    report_twins(section.report(), list.iter().map(|id| (*id.get_ref(), id.span())), |id| {
+        format!("alpn: {} is listed already", quoted(id))
+    });
+    list.into_iter().map(|id| id.into_inner().into()).collect()
 }
 
 fn read_zone(section: &mut Section<'_>, folder: &Path) -> ZoneDraft {
     let apex = section.require("apex", domain_name);
     section.demand("ns");
     let ns = section.list("ns", domain_name).map(Spanned::into_inner).unwrap_or_default();
+    let node_host = section.get("node_host", |value| {
+        let pattern = host_pattern(value)?;
+        match pattern.split('.').next().is_some_and(|label| label.contains("{id}")) {
+            true => Ok(pattern),
+            false => Err(format!("{} does not begin with the label that has {{id}} in it", quoted(&pattern))),
+        }
+    });
     let hostmaster = format!("hostmaster.{}", apex.as_ref().map_or("invalid", |apex| apex.get_ref()));
     let soa = section.table_if_any("soa", |section| read_soa(Some(section), &hostmaster));
     let origin = apex.as_ref().map(|apex| apex.get_ref().clone()).unwrap_or_default();
@@ -108,6 +155,7 @@ fn read_zone(section: &mut Section<'_>, folder: &Path) -> ZoneDraft {
     });
     ZoneDraft {
         ns: ns.into_iter().map(|name| name.into_inner().into()).collect(),
+        node_host: node_host.map_or_else(|| NODE_HOST.into(), |pattern| pattern.into_inner().into()),
         soa: soa.map_or_else(|| read_soa(None, &hostmaster), Spanned::into_inner),
         // Without an apex nothing can be said of what is below it.
         records: match &apex {
@@ -223,8 +271,13 @@ fn in_wire_form(record: &Record<impl ToName, impl ComposeRecordData>) -> Result<
     })
 }
 
-/// What concerns zones, domains and the certificate together.
-pub(super) fn check(draft: &DnsDraft, domains: &[DomainDraft<'_>], has_tls: bool, report: &Report) {
+/// What concerns zones, domains, nodes and the certificate together.
+pub(super) fn check(
+    draft: &DnsDraft,
+    (domains, nodes): (&[DomainDraft<'_>], &[NodeDraft<'_>]),
+    has_tls: bool,
+    report: &Report,
+) {
     if let Some(listen) = draft.tls_listen.as_ref().filter(|_| !has_tls) {
         report.error(&listen.span(), "tls_listen: there is no certificate to show: expected [server.tls]");
     }
@@ -233,19 +286,38 @@ pub(super) fn check(draft: &DnsDraft, domains: &[DomainDraft<'_>], has_tls: bool
         format!("apex: there is a zone {} already", quoted(apex))
     });
     check_signatures(draft, domains, report);
-    for record in draft.zones.iter().flat_map(|zone| &zone.records) {
+    let domains = domains.iter().filter_map(|domain| domain.name.as_ref());
+    let domains: HashMap<String, Span> = domains.map(|name| (name.get_ref().clone(), name.span())).collect();
+    for zone in &draft.zones {
+        check_addresses(zone, &domains, nodes, report);
+    }
+}
+
+/// Addresses of domains and of nodes' own names are known from the fleet: nobody writes them as well.
+fn check_addresses(
+    zone: &ZoneDraft,
+    domains: &HashMap<String, Span>,
+    nodes: &[NodeDraft<'_>],
+    report: &Report,
+) {
+    let apex = zone.apex.as_ref().map_or("", |apex| apex.get_ref());
+    let host = |label: &str| format!("{}.{apex}", zone.node_host.replace("{id}", label));
+    let ids = nodes.iter().filter_map(|node| node.id.as_ref());
+    let hosts: HashMap<String, Span> =
+        ids.filter_map(|id| Some((host(&label::of(id.get_ref())?), id.span()))).collect();
+    for record in &zone.records {
         let kind = Rtype::from_int(record.get_ref().kind);
         if !matches!(kind, Rtype::A | Rtype::AAAA) {
             continue;
         }
-        let names = domains.iter().filter_map(|domain| domain.name.as_ref());
-        let owner = |name: &&Spanned<String>| {
-            let name: Result<Name<Bytes>, _> = format!("{}.", name.get_ref()).parse();
-            name.is_ok_and(|name| name.as_slice() == &*record.get_ref().owner)
-        };
-        if let Some(domain) = names.clone().find(owner) {
+        let Ok(owner) = Name::from_octets(&*record.get_ref().owner) else { continue };
+        let owner = owner.to_string();
+        if let Some(domain) = domains.get(&owner) {
             let message = format!("records: the {kind} records of this name are those of the nodes");
-            report.clash(&record.span(), message, (&domain.span(), "the domain"));
+            report.clash(&record.span(), message, (domain, "the domain"));
+        } else if let Some(node) = hosts.get(&owner) {
+            let message = format!("records: the {kind} records of this name are those of a node");
+            report.clash(&record.span(), message, (node, "the node"));
         }
     }
 }
@@ -281,6 +353,7 @@ impl DnsDraft {
             Some(DnsZone {
                 apex: zone.apex?.into_inner().into(),
                 ns: zone.ns,
+                node_host: zone.node_host,
                 soa: zone.soa,
                 records: zone.records.into_iter().map(Spanned::into_inner).collect(),
                 keys: zone.keys,
@@ -294,6 +367,7 @@ impl DnsDraft {
             responses_per_second: self.responses_per_second,
             log_one_in: self.log_one_in,
             nsid: self.nsid,
+            alpn: self.alpn,
             zones: self.zones.into_iter().filter_map(zone).collect(),
         })
     }

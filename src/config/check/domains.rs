@@ -22,6 +22,7 @@ pub(super) struct DomainDraft<'a> {
     pub(super) require_signature: Option<Spanned<bool>>,
     pub(super) origins: Option<Spanned<&'a str>>,
     pub(super) redirect: Redirect,
+    pub(super) https_records: Option<bool>,
 }
 
 /// A relative path starts from `folder`.
@@ -51,6 +52,7 @@ pub(super) fn read<'a>(section: &mut Section<'a>, folder: &Path) -> DomainDraft<
             host: section.get("redirect_host", host_pattern).map(|host| host.into_inner().into()),
             downgrade: section.get_or("redirect_downgrade", false, switch),
         },
+        https_records: section.get("https_records", switch).map(Spanned::into_inner),
         policy: section.get_or("policy", PolicyKind::default(), word(&PolicyKind::ALL, PolicyKind::as_str)),
     }
 }
@@ -65,6 +67,7 @@ impl DomainDraft<'_> {
         let origins = self.origins.map(|origins| origins.into_inner().into());
         let require_signature = self.require_signature.is_some_and(Spanned::into_inner);
         let Self { policy, keys, redirect, .. } = self;
-        Some(Domain { name, pool, policy, keys, require_signature, origins, redirect })
+        let https_records = self.https_records.unwrap_or(redirect.host.is_none());
+        Some(Domain { name, pool, policy, keys, require_signature, origins, redirect, https_records })
     }
 }

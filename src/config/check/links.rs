@@ -64,7 +64,7 @@ pub(super) fn check(draft: &Draft<'_>, report: &Report) {
     }
     super::streams::check(draft, report);
     if let Some(dns) = &draft.dns {
-        super::dns::check(dns, &draft.domains, draft.server.tls.is_some(), report);
+        super::dns::check(dns, (&draft.domains, &draft.nodes), draft.server.tls.is_some(), report);
     }
 }
 

@@ -63,6 +63,7 @@ fn records_are_lines_of_a_master_file_below_the_apex() {
             "has type CNAME: expected one of A, AAAA, TXT, CAA, SRV, HTTPS, SVCB, MX, TLSA",
         ),
         ("live 60 A 192.0.2.1", "records: the A records of this name are those of the nodes"),
+        ("SH-1.nodes 60 AAAA 2001:db8::1", "records: the AAAA records of this name are those of a node"),
     ] {
         let text = format!("{}{HEAD}records = [\"{line}\"]", File::default().text());
         let errors = Config::parse(&text, "nearcast.toml").unwrap_err();
@@ -70,7 +71,13 @@ fn records_are_lines_of_a_master_file_below_the_apex() {
         assert!(error.message.contains(why), "{line}: {}", error.message);
         assert_eq!(error.text, format!("\"{line}\""));
     }
-    for line in ["www 60 A 192.0.2.1", "@ TXT x", "LIVE 60 TXT x", "_rtmp._tcp.live 5 SRV 0 0 1935 live"] {
+    for line in [
+        "www 60 A 192.0.2.1",
+        "@ TXT x",
+        "LIVE 60 TXT x",
+        "_rtmp._tcp.live 5 SRV 0 0 1935 live",
+        "sh-1.nodes TXT x",
+    ] {
         parse(&format!("{}{HEAD}records = [\"{line}\"]", File::default().text()));
     }
 }
@@ -117,9 +124,60 @@ fn keys_of_a_zone_are_a_few_secret_files() {
 }
 
 #[test]
+fn what_edges_speak_is_beside_http_1_1_and_told_once() {
+    check_text(
+        &format!(
+            "{}{}",
+            File::default().text(),
+            HEAD.replace("[[dns", "alpn = [\"h2\", \"http/1.1\", \"h 3\", \"h2\"]\n[[dns")
+        ),
+        &[
+            (
+                "\"http/1.1\"",
+                "alpn: `http/1.1` is not expected: a protocol beside http/1.1 of up to 16 characters, such as h2",
+            ),
+            (
+                "\"h 3\"",
+                "alpn: `h 3` is not expected: a protocol beside http/1.1 of up to 16 characters, such as h2",
+            ),
+            ("\"h2\"", "alpn: `h2` is listed already"),
+        ],
+    );
+}
+
+#[test]
+fn names_of_nodes_differ_by_their_first_label() {
+    for (pattern, why) in [
+        ("nodes", "`nodes` has not exactly one {id} in it, by which nodes differ"),
+        ("a.{id}", "`a.{id}` does not begin with the label that has {id} in it"),
+    ] {
+        check_dns(
+            &format!("node_host = \"{pattern}\""),
+            &[(&format!("\"{pattern}\""), &format!("node_host: {why}"))],
+        );
+    }
+    let text = format!("{}{HEAD}node_host = \"Edge-{{id}}.X.\"", File::default().text());
+    assert_eq!(&*parse(&text).dns.unwrap().zones[0].node_host, "edge-{id}.x");
+}
+
+#[test]
+fn https_records_are_told_unless_nodes_have_names_of_their_own() {
+    for (domain, expected) in [
+        ("", true),
+        ("https_records = false", false),
+        ("redirect_host = \"{id}.example.com\"", false),
+        ("redirect_host = \"{id}.example.com\"\nhttps_records = true", true),
+    ] {
+        let text = File::default().text().replace("[[domains]]", &format!("[[domains]]\n{domain}"));
+        assert_eq!(parse(&text).domains[0].https_records, expected, "{domain}");
+    }
+}
+
+#[test]
 fn a_file_without_dns_speaks_none() {
     assert_eq!(File::default().read().dns, None);
     let dns = parse(&format!("{}{HEAD}", File::default().text())).dns.unwrap();
     assert_eq!((dns.ttl_s, dns.answers, dns.responses_per_second, dns.log_one_in), (10, 8, 1_000, 0));
-    assert_eq!(&*dns.zones[0].soa.mailbox, "hostmaster.example.com");
+    assert_eq!((&*dns.zones[0].soa.mailbox, dns.alpn.len()), ("hostmaster.example.com", 0));
+    assert_eq!(&*dns.zones[0].node_host, "{id}.nodes");
 }
