@@ -24,6 +24,7 @@ pools = [{ name = "edges" }, { name = "secure" }, { name = "mixed" }]
 domains = [
   { name = "live.example.com", pool = "edges" },
   { name = "live.example.net", pool = "edges" },
+  { name = "tls.example.net", pool = "secure", policy = "nearest" },
   { name = "live.example.org", pool = "edges" },
   { name = "tls.example.com", pool = "secure", policy = "nearest" },
   { name = "mixed.example.com", pool = "mixed", policy = "nearest" },

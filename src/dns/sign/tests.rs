@@ -1,3 +1,5 @@
+use domain::base::{Message, ParsedName};
+use domain::rdata::Nsec;
 use domain::utils::base64;
 use proptest::prelude::*;
 use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
@@ -111,12 +113,19 @@ fn what_is_limited_is_not_signed() {
 }
 
 /// Names of the zone and beside it, and of the zone in it.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 21] = [
     "example.net",
     "www.example.net",
     "live.example.net",
     "_rtmp._tcp.live.example.net",
     "_tcp.live.example.net",
+    "tls.example.net",
+    "_rtmp._tcp.tls.example.net",
+    "_tcp.tls.example.net",
+    "_8443._https.tls.example.net",
+    "_https.tls.example.net",
+    "s-1.nodes.example.net",
+    "nodes.example.net",
     "deep.below.example.net",
     "below.example.net",
     "child.example.net",
@@ -137,6 +146,33 @@ fn every_name_and_type_of_a_signed_zone_can_be_validated() {
         for compact in [false, true] {
             dns_query(&query(&wire(name), kind, compact));
         }
+    }
+}
+
+/// A proof lists all that a name has, or has now: what it leaves out is believed not to be there.
+#[test]
+fn proofs_leave_nothing_out() {
+    let front = front(&Config::parse(CONFIG, "test").unwrap()).unwrap();
+    for (name, kinds) in [
+        // None of its nodes has an HTTPS port now; one may come.
+        ("live.example.net", &[Rtype::A, Rtype::AAAA, Rtype::HTTPS][..]),
+        ("tls.example.net", &[Rtype::A, Rtype::AAAA, Rtype::HTTPS]),
+        ("_rtmp._tcp.tls.example.net", &[Rtype::SRV]),
+        ("_8443._https.tls.example.net", &[Rtype::HTTPS]),
+        ("_tcp.tls.example.net", &[]),
+        ("s-1.nodes.example.net", &[Rtype::A, Rtype::AAAA]),
+        ("www.example.net", &[Rtype::A, Rtype::HTTPS]),
+    ] {
+        let reply = ask(&front, name, Rtype::NAPTR, true);
+        let message = Message::from_slice(&reply).unwrap();
+        let records = message.authority().unwrap().limit_to::<Nsec<_, ParsedName<&[u8]>>>();
+        let proofs: Vec<_> = records.map(Result::unwrap).collect();
+        let [proof] = &proofs[..] else { panic!("{name}: {} proofs", proofs.len()) };
+        let own = [Rtype::RRSIG, Rtype::NSEC];
+        let mut expected: Vec<Rtype> = kinds.iter().copied().chain(own).collect();
+        expected.sort_by_key(|kind| kind.to_int());
+        let told: Vec<Rtype> = proof.data().types().iter().collect();
+        assert_eq!(told, expected, "{name}");
     }
 }
 
