@@ -11,7 +11,7 @@ const DATABASE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/geoip/country.mmdb"
 /// PoPs of the service's nodes.
 const POPS: usize = 82;
 /// What all nodes can send together, Gbit/s: more than is booked in a run.
-const ALL_GBPS: usize = 4_000_000;
+const ALL_GBPS: usize = 1_000_000;
 
 /// A server process, killed when dropped.
 pub(crate) struct Server {
