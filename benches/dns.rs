@@ -1,10 +1,10 @@
-//! What an answer by DNS costs, beside gdnsd, Knot DNS and PowerDNS in the same run.
+//! What an answer by DNS costs, beside gdnsd, Knot DNS and `PowerDNS` in the same run.
 //!
 //! `cargo bench --bench dns [-- udp] [-- tcp]` (needs `taskset`; for the others `apt-get install gdnsd knot
 //! knot-module-geoip pdns-server pdns-backend-geoip`). One server at a time is asked, all of them are on core 0 with one
 //! thread for UDP, the load is on core 1: 64 questions in flight, each with one of 10,000 client subnets (/24) from all over
 //! the world. All of them read the built-in country database. gdnsd looks up one of six ordered lists that it has made at
-//! its start, Knot and PowerDNS a record by country; the service decides, books and names two nodes.
+//! its start, Knot and `PowerDNS` a record by country; the service decides, books and names two nodes.
 //!
 //! What counts is CPU time for each question: of all threads of the others, of the threads that answer DNS here (the
 //! service scrapes beside that). Each is asked for the same in turn, several times over; medians, and the median of

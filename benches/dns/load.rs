@@ -93,10 +93,10 @@ pub(crate) fn by_udp(server: &Server, window: Duration) -> Asked {
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut flight = Flight::new(&socket);
     let (began, cpu) = (Instant::now(), server.cpu_us());
-    flight.send((0..IN_FLIGHT).collect());
+    flight.send(&(0..IN_FLIGHT).collect::<Vec<_>>());
     while began.elapsed() < window {
         let back = flight.receive();
-        flight.send(back);
+        flight.send(&back);
     }
     let took = began.elapsed();
     let asked = asked(server, cpu, took, flight.times);
@@ -132,13 +132,13 @@ impl<'s> Flight<'s> {
         }
     }
 
-    fn send(&mut self, places: Vec<usize>) {
-        for place in &places {
+    fn send(&mut self, places: &[usize]) {
+        for place in places {
             self.next = self.next.wrapping_add(1);
             self.queries[*place] = query(*place as u16, self.next);
             self.sent[*place] = Instant::now();
         }
-        let mut left = &places[..];
+        let mut left = places;
         while !left.is_empty() {
             let slices: Vec<[IoSlice<'_>; 1]> =
                 left.iter().map(|place| [IoSlice::new(&self.queries[*place])]).collect();

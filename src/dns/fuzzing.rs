@@ -96,12 +96,14 @@ pub(super) fn front(config: &Config) -> Option<Front> {
     Some(Front::new(Arc::new(resolver), telemetry, CookieSecret([7; 16]), dns, &keys, &config.domains))
 }
 
-/// A query: whatever it is, the reply is small enough, is one of the asker's, and can be read record by record.
+/// A query: whatever it is, both readers read the same; the reply is small enough, is one of the asker's, and can be
+/// read record by record.
 ///
 /// # Panics
 /// One of these does not hold.
 pub fn dns_query(bytes: &[u8]) {
     let Some(front) = &*FRONT else { panic!("the front cannot be set up") };
+    query::agrees(bytes);
     let mut out = Vec::new();
     for (transport, most) in
         [(DnsTransport::Udp, 1_232), (DnsTransport::Tcp, 65_535), (DnsTransport::Tls, 65_535)]
