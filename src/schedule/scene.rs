@@ -100,6 +100,8 @@ pub struct Scene<'a> {
     pub minds_margin: bool,
     /// Answers tell how much farther prices took them: the pool has prices, and C follows a budget.
     pub minds_detour: bool,
+    /// The best nodes are wanted, wherever they are; otherwise the best, and others of other groups to fall back to.
+    pub together: bool,
     terms: Terms<'a>,
     has_terms: bool,
     has_uplinks: bool,
@@ -148,6 +150,7 @@ impl<'a> Scene<'a> {
             unfit: ledger.unfit(),
             has_bounds: true,
             minds_margin: true,
+            together: false,
             has_uplinks: !ledger.uplinks().is_empty(),
             tier: 0,
             per_limit: 1.0,
@@ -174,6 +177,12 @@ impl<'a> Scene<'a> {
     #[must_use]
     pub fn under(self, limit: f32) -> Self {
         Self { per_limit: 1.0 / limit, ..self }
+    }
+
+    /// The same scene where all that are named are to be the best.
+    #[must_use]
+    pub fn together(self) -> Self {
+        Self { together: true, minds_detour: false, ..self }
     }
 
     /// Whether no node of a group can have room, at the cost of one load (three where PoPs have uplinks).

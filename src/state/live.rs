@@ -1,5 +1,6 @@
 //! Live: one configuration's fleet with its ledger and the memory of its nodes.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -60,6 +61,9 @@ pub struct Live {
     /// How many fleets were in force before this one.
     pub generation: u64,
     cells: Box<[NodeCell]>,
+    /// When the oldest part of each node's evidence came, ms; 0: there is none. The same is in its report, which is not
+    /// as near.
+    evidence: Box<[AtomicU64]>,
     /// What this replica has learnt from the whole fleet. Taken by scrapes only.
     learnt: Mutex<Learnt>,
     /// `"203.0.113.10"` with its quotes, ready for an answer: first IPv4 and first IPv6 address of each node.
@@ -95,6 +99,7 @@ impl Live {
             hosts: Hosts::of(&fleet),
             plan,
             generation: 0,
+            evidence: fleet.nodes.iter().map(|_| AtomicU64::new(0)).collect(),
             cells,
             learnt: Mutex::new(learnt),
             addresses: addresses.collect(),
@@ -116,7 +121,7 @@ impl Live {
     /// When the oldest part of a node's evidence came.
     #[must_use]
     pub fn evidence(&self, node: NodeIndex) -> Option<Moment> {
-        self.cells[node.get()].report.load().evidence
+        Some(Moment(self.evidence[node.get()].load(Relaxed))).filter(|evidence| evidence.0 > 0)
     }
 
     /// A node's first IPv4 and IPv6 address as JSON strings; empty where it has none.
@@ -221,6 +226,7 @@ impl Live {
         }
         self.ledger.update(index, &watch.line(node, self.plan.watch, &learnt, now));
         self.ledger.release(index, watch.take_settled_kbps());
+        self.evidence[index.get()].store(report.evidence.map_or(0, |evidence| evidence.0), Relaxed);
         let before = cell.report.swap(Arc::new(report));
         let after = cell.report.load();
         if before.state != after.state {
@@ -254,6 +260,7 @@ impl Live {
                 index,
                 &LineUpdate { status: update.status & !status::REACH | reach(node), ..update },
             );
+            self.evidence[index.get()].store(before.evidence[old.get()].load(Relaxed), Relaxed);
             cell.report.store(before.report(old));
         }
         for (index, node) in (0u32..).map(NodeIndex).zip(&self.fleet.nodes) {

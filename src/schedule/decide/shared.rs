@@ -13,7 +13,7 @@ use super::{Decision, Outcome, consider, spilled};
 use crate::schedule::booking::{Ledger, Party};
 use crate::schedule::fleet::Fleet;
 use crate::schedule::node::NodeIndex;
-use crate::schedule::policy;
+use crate::schedule::policy::{self, PolicyKind};
 use crate::schedule::recursors::Crowd;
 use crate::schedule::scene::{Ask, MOST_PICKS, Picks, Scene};
 
@@ -51,8 +51,20 @@ pub fn consider_shared(fleet: &Fleet, ledger: &Ledger, ask: &Ask<'_>, crowd: &Cr
     consider(fleet, ledger, &Ask { kbps: part, count: crowd.count, ..*ask })
 }
 
-/// The best nodes for an ask, one after the other.
+/// The best nodes for an ask: by one scan, if the policy knows how, else one after the other.
 fn best(fleet: &Fleet, ledger: &Ledger, ask: &Ask<'_>, most: usize, limit: f32) -> Decision {
+    if ask.policy != PolicyKind::Priced || ask.client.is_none() {
+        return one_by_one(fleet, ledger, ask, most, limit);
+    }
+    let ask = Ask { count: most, ..*ask };
+    let scene = Scene::new(fleet, ledger, &ask).under(limit).together();
+    let mut picks = Picks::new();
+    policy::rank(&scene, &mut picks);
+    let spilled = spilled(&scene, &picks);
+    Decision { outcome: Outcome::Fit, picks, spilled, detour_km: None }
+}
+
+fn one_by_one(fleet: &Fleet, ledger: &Ledger, ask: &Ask<'_>, most: usize, limit: f32) -> Decision {
     let mut named: ArrayVec<NodeIndex, MOST_PICKS> = ArrayVec::new();
     let mut best = Decision { outcome: Outcome::Fit, picks: Picks::new(), spilled: false, detour_km: None };
     while named.len() < most.min(MOST_PICKS) {

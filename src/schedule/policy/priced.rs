@@ -47,12 +47,13 @@ struct Chunk<'a> {
     at_least: [f32; CHUNK],
 }
 
-/// The best nodes so far, one of each group, best first.
+/// The best nodes so far, one of each group unless all are wanted together, best first.
 #[derive(Debug)]
 struct Best {
     list: ArrayVec<Scored, MOST_PICKS>,
     count: usize,
     unpriced: Unpriced,
+    together: bool,
 }
 
 /// The best score there is without the price term, and how far that node is.
@@ -79,12 +80,17 @@ impl Priced {
             list: ArrayVec::new(),
             count: scene.ask.count.clamp(1, MOST_PICKS),
             unpriced: Unpriced { score: unpriced, km: 0.0 },
+            together: scene.together,
         };
         let mut looked = 0;
         let mut walk = scene.walk();
         let mut near = Chunk { visits: ArrayVec::new(), at_least: [f32::INFINITY; CHUNK] };
         while near.fill(scene, &mut walk, &best, looked) {
             while let Some(visit) = near.take_below(best.bound()) {
+                if scene.together {
+                    all_of_group(scene, visit, &mut best);
+                    continue;
+                }
                 let bound = best.bound();
                 if let Some(scored) = best_of_group(scene, visit, bound, &mut best.unpriced, &mut looked) {
                     best.insert(scored);
@@ -104,7 +110,7 @@ impl<'a> Chunk<'a> {
     fn fill(&mut self, scene: &Scene<'a>, walk: &mut Walk<'a>, best: &Best, looked: usize) -> bool {
         self.visits.clear();
         self.at_least = [f32::INFINITY; CHUNK];
-        let settled = if looked > ENOUGH { best.first() } else { best.bound() };
+        let settled = if looked > ENOUGH && !best.together { best.first() } else { best.bound() };
         for visit in walk.by_ref() {
             if visit.at_least_km >= settled {
                 break;
@@ -132,6 +138,26 @@ impl<'a> Chunk<'a> {
         let place = self.at_least.iter().position(|at_least| *at_least == least)?;
         self.at_least[place] = f32::INFINITY;
         self.visits.get(place)
+    }
+}
+
+/// All nodes of a group that are among the best.
+fn all_of_group(scene: &Scene<'_>, visit: &Visit<'_>, best: &mut Best) {
+    let distance_km = scene.map_km_to(visit);
+    let km = scene.counted_or_unplaced_km(visit, distance_km);
+    let mut wanted = scene.pool.affinity.of(scene.ask.bucket, visit.group);
+    while let Some(term) = wanted.next_term() {
+        let fixed = km + scene.ask.affinity_km * term;
+        let bound = best.bound();
+        if fixed >= bound {
+            break;
+        }
+        let Some((node, _)) = wanted.next() else { break };
+        let mut one = Candidates { scene, km, distance_km, best: None, bound };
+        one.weigh(node, fixed, &mut best.unpriced);
+        if let Some(scored) = one.best {
+            best.insert(scored);
+        }
     }
 }
 
@@ -259,9 +285,18 @@ impl Best {
     }
 
     /// What must be beaten to change the list: nothing while that is short, then the first. (The others are the best
-    /// of the most promising groups, which is what a fallback needs to be.)
+    /// of the most promising groups, which is what a fallback needs to be; where all are wanted together it is the last.)
     fn bound(&self) -> f32 {
-        if self.list.len() >= self.count { self.first() } else { f32::INFINITY }
+        match self.list.last() {
+            Some(last) if self.list.len() >= self.count => {
+                if self.together {
+                    last.score
+                } else {
+                    self.first()
+                }
+            }
+            _ => f32::INFINITY,
+        }
     }
 
     fn insert(&mut self, scored: Scored) {

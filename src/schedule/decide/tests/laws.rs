@@ -89,6 +89,26 @@ proptest! {
         }
     }
 
+    /// Place by place the best there is, and nobody twice.
+    #[test]
+    fn nodes_named_together_are_the_best_of_the_plain_scan(
+        spots in spots(0.2..1.1), client in (-80.0..80.0f64, -180.0..180.0f64), bucket in any::<u8>(), count in 1..=8usize,
+    ) {
+        let (fleet, ledger) = fleet_of(&spots, None);
+        let asked = Ask { bucket: Bucket(bucket), count, ..ask(PolicyKind::Priced, Some(client)) };
+        let scene = Scene::new(&fleet, &ledger, &asked).under(0.9).together();
+        let plain = policy::Plain.scores(&scene);
+        let mut picks = Picks::new();
+        policy::rank(&scene, &mut picks);
+        prop_assert_eq!(picks.len(), plain.len().min(count));
+        for (pick, (_, best, _)) in picks.iter().zip(&plain) {
+            let chosen = plain.iter().find(|(node, ..)| *node == pick.node).map(|(_, score, _)| *score);
+            prop_assert!(chosen.is_some_and(|score| (score - best).abs() <= 0.2), "{:?} of {:?}", picks, plain);
+            prop_assert!(pick.pressure < 0.9);
+            prop_assert_eq!(picks.iter().filter(|other| other.node == pick.node).count(), 1);
+        }
+    }
+
     #[test]
     fn a_node_that_is_down_or_drained_never_answers_while_another_can(
         spots in spots(0.2..1.6), client in (-80.0..80.0f64, -180.0..180.0f64),
