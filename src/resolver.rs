@@ -236,7 +236,7 @@ impl Resolver {
         }
         let books = self.state.live().plan.booking;
         let located = self.locator.locate(question.client);
-        let answer = self.answer(question, located, if books { decide } else { consider })?;
+        let answer = self.answer(question, located, u32::MAX, if books { decide } else { consider })?;
         if let Some(booked) = &answer.booked {
             answer.live.recent.push(booked);
         }
@@ -310,10 +310,12 @@ impl Resolver {
         }
     }
 
+    /// Answers by this choice, for `most_s` at most.
     fn answer(
         &self,
         question: &Question<'_>,
         located: Located,
+        most_s: u32,
         choose: impl Choose,
     ) -> Result<Answer, Refusal> {
         let live = self.state.live();
@@ -349,7 +351,11 @@ impl Resolver {
         let evidence = live.evidence(first.node);
         let reason = reason(&live, &decision, spec.policy, &located, from_fallback);
         let degraded = matches!(decision.outcome, Outcome::Overloaded | Outcome::Silent);
-        let ttl_s = ttl_s(&live, &decision.picks, degraded, &ask);
+        // What is shorter than any lifetime by evidence need not be held against that.
+        let ttl_s = match most_s <= live.plan.ttl_s.0 && !degraded {
+            true => most_s,
+            false => ttl_s(&live, &decision.picks, degraded, &ask).min(most_s),
+        };
         let booked = (decision.outcome != Outcome::Current).then(|| Entry {
             at: now,
             node: first.node,

@@ -61,10 +61,7 @@ impl Resolver {
         let key = key(question, kept.subnet.map(|bits| bits.min(located.prefix)));
         let bounds = Bounds { ttl_s: kept.longest_s, count: question.count };
         let crowd = self.state.recursors().asks(key, bounds, self.now());
-        let mut answer =
-            self.answer(question, located, |fleet, ledger, ask| choose(fleet, ledger, ask, &crowd))?;
-        answer.ttl_s = answer.ttl_s.min(crowd.ttl_s);
-        Ok(answer)
+        self.answer(question, located, crowd.ttl_s, |fleet, ledger, ask| choose(fleet, ledger, ask, &crowd))
     }
 }
 
