@@ -6,8 +6,8 @@
 //! the world. All of them read the built-in country database. gdnsd looks up one of six ordered lists that it has made at
 //! its start, Knot and `PowerDNS` a record by country; the service decides, books and names two nodes.
 //!
-//! What counts is CPU time for each question: of all threads of the others, of the threads that answer DNS here (the
-//! service scrapes beside that). Each is asked for the same in turn, several times over; medians, and the median of
+//! What counts is CPU time for each question, by UDP of all threads of the others, of the threads that answer DNS here (the
+//! service scrapes beside that), by TCP of whole processes. Each is asked for the same in turn, several times over; medians, and the median of
 //! the ratios within a round.
 
 #![expect(

@@ -99,7 +99,7 @@ pub(crate) fn by_udp(server: &Server, window: Duration) -> Asked {
         flight.send(&back);
     }
     let took = began.elapsed();
-    let asked = asked(server, cpu, took, flight.times);
+    let asked = asked(server.cpu_us() - cpu, took, flight.times);
     // What is still under way is not for the next window.
     std::thread::sleep(Duration::from_millis(20));
     asked
@@ -182,7 +182,7 @@ impl<'s> Flight<'s> {
 }
 
 pub(crate) fn by_tcp(server: &Server, window: Duration) -> Asked {
-    let (began, cpu) = (Instant::now(), server.cpu_us());
+    let (began, cpu) = (Instant::now(), server.whole_cpu_us());
     let address = server.address;
     let begun = Arc::new(std::sync::Barrier::new(CONNECTIONS));
     let threads: Vec<_> = (0..CONNECTIONS)
@@ -215,11 +215,10 @@ pub(crate) fn by_tcp(server: &Server, window: Duration) -> Asked {
         })
         .collect();
     let times: Vec<f32> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
-    asked(server, cpu, began.elapsed(), times)
+    asked(server.whole_cpu_us() - cpu, began.elapsed(), times)
 }
 
-fn asked(server: &Server, cpu_before: f64, took: Duration, mut times: Vec<f32>) -> Asked {
-    let spent = server.cpu_us() - cpu_before;
+fn asked(spent: f64, took: Duration, mut times: Vec<f32>) -> Asked {
     times.sort_by(f32::total_cmp);
     let at = |share: f64| f64::from(times[((times.len() - 1) as f64 * share) as usize]);
     let count = times.len() as f64;
