@@ -50,24 +50,29 @@ struct Verdict {
 }
 
 /// Writes the reply; `None`: there is none to give.
-pub(super) fn answer(front: &Front, bytes: &[u8], asker: Asker, out: &mut Vec<u8>) -> Option<Done> {
+pub(super) fn answer(
+    front: &Front,
+    settings: &Settings,
+    bytes: &[u8],
+    asker: Asker,
+    out: &mut Vec<u8>,
+) -> Option<Done> {
     let query = match query::read(bytes) {
         Ok(query) => query,
         Err(Unreadable::Silent) => return None,
         Err(Unreadable::Malformed(head)) => return Some(bare(front, asker, out, head, OptRcode::FORMERR)),
         Err(Unreadable::Opcode(head)) => return Some(bare(front, asker, out, head, OptRcode::NOTIMP)),
     };
-    let settings = front.settings.load();
     let sentence = sentence(front, query.edns.as_ref(), asker);
     let mut reply = Reply::new(out, query.question, limit(asker.transport, query.edns.as_ref()));
     let verdict = match (&query.edns, sentence) {
         (_, Sentence::Drop) => return Some(withheld(out)),
         (_, Sentence::Cut) => Verdict::cut(&mut reply),
         (Some(edns), _) if edns.version > 0 => Verdict::refused(OptRcode::BADVERS),
-        _ => judge(front, &settings, &query, asker, &mut reply),
+        _ => judge(front, settings, &query, asker, &mut reply),
     };
     if let Some(edns) = &query.edns {
-        write_options(front, &settings, edns, asker, &verdict, &mut reply);
+        write_options(front, settings, edns, asker, &verdict, &mut reply);
     }
     reply.finish(query.head, &verdict.end);
     Some(Done { rcode: verdict.end.rcode, sentence, by_subnet: verdict.by_subnet })

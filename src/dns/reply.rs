@@ -113,11 +113,10 @@ impl<'o> Reply<'o> {
             self.cut();
             return false;
         }
-        for field in [owner, kind, CLASS] {
-            self.out.extend_from_slice(&field.to_be_bytes());
-        }
-        self.out.extend_from_slice(&ttl_s.to_be_bytes());
-        self.out.extend_from_slice(&short(data.len()));
+        // By one addition: an answer has several records.
+        let ([o, p], [k, l], [c, d]) = (owner.to_be_bytes(), kind.to_be_bytes(), CLASS.to_be_bytes());
+        let ([t, u, v, w], [m, n]) = (ttl_s.to_be_bytes(), short(data.len()));
+        self.out.extend_from_slice(&[o, p, k, l, c, d, t, u, v, w, m, n]);
         self.out.extend_from_slice(data);
         true
     }

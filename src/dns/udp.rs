@@ -23,8 +23,8 @@ const LONGEST_QUERY: usize = 1_500;
 /// Pause after an error that trying again at once would only repeat.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// One query of a batch: its length and whom it is from.
-type Received = (usize, SockaddrStorage);
+/// One query of a batch: its length and whom it is from; `None`: nobody says.
+type Received = (usize, Option<SockaddrStorage>);
 
 /// Answers until `cancel`. The socket has a read timeout, after which it looks.
 pub(super) fn run(socket: &UdpSocket, front: &Front, cancel: &CancellationToken) {
@@ -32,9 +32,12 @@ pub(super) fn run(socket: &UdpSocket, front: &Front, cancel: &CancellationToken)
     let mut incoming = MultiHeaders::preallocate(BATCH, None);
     let mut outgoing = MultiHeaders::preallocate(BATCH, None);
     let mut replies: Vec<Vec<u8>> = (0..BATCH).map(|_| Vec::with_capacity(LONGEST_QUERY)).collect();
+    // Addresses are long, and a batch of one should not move those of 32.
+    let mut received: Vec<Received> = Vec::with_capacity(BATCH);
+    let mut to = Vec::with_capacity(BATCH);
     while !cancel.is_cancelled() {
-        let received = match receive(socket, &mut incoming, &mut buffers) {
-            Ok(received) => received,
+        match receive(socket, &mut incoming, &mut buffers, &mut received) {
+            Ok(()) => {}
             // The nap is over, or a signal came.
             Err(Errno::EAGAIN | Errno::EINTR) => continue,
             // News of an earlier reply: its asker has gone.
@@ -44,16 +47,20 @@ pub(super) fn run(socket: &UdpSocket, front: &Front, cancel: &CancellationToken)
                 std::thread::sleep(PAUSE);
                 continue;
             }
-        };
+        }
+        to.clear();
         for ((buffer, reply), (length, from)) in buffers.iter().zip(&mut replies).zip(&received) {
             reply.clear();
-            if let (Some(query), Some(ip)) = (buffer.get(..*length), address(from)) {
+            if let (Some(query), Some(ip)) = (buffer.get(..*length), from.as_ref().and_then(address)) {
                 front.answer(query, ip, DnsTransport::Udp, reply);
             }
+            if !reply.is_empty() {
+                to.push(*from);
+            }
         }
-        let to = received.iter().map(|(_, from)| *from);
-        let filled = replies.iter().zip(to).filter(|(reply, _)| !reply.is_empty());
-        send(socket, &mut outgoing, &filled.collect());
+        let written = replies.iter().take(received.len()).filter(|reply| !reply.is_empty());
+        let slices: ArrayVec<[IoSlice<'_>; 1], BATCH> = written.map(|reply| [IoSlice::new(reply)]).collect();
+        send(socket, &mut outgoing, &slices, &to);
     }
 }
 
@@ -61,26 +68,25 @@ fn receive(
     socket: &UdpSocket,
     headers: &mut MultiHeaders<SockaddrStorage>,
     buffers: &mut [[u8; LONGEST_QUERY]; BATCH],
-) -> Result<ArrayVec<Received, BATCH>, Errno> {
+    received: &mut Vec<Received>,
+) -> Result<(), Errno> {
+    received.clear();
     let mut slices = buffers.each_mut().map(|buffer| [IoSliceMut::new(buffer)]);
     let messages = recvmmsg(socket.as_raw_fd(), headers, &mut slices, MsgFlags::MSG_WAITFORONE, None)?;
-    // One without a sender keeps its place, so that queries and buffers stay side by side.
-    let nobody = SockaddrStorage::from(std::net::SocketAddr::from(([0, 0, 0, 0], 0)));
-    Ok(messages.map(|message| (message.bytes, message.address.unwrap_or(nobody))).collect())
+    received.extend(messages.map(|message| (message.bytes, message.address)));
+    Ok(())
 }
 
 /// Sends replies. One that cannot be sent is given up, as one that is lost on the way would be.
 fn send(
     socket: &UdpSocket,
     headers: &mut MultiHeaders<SockaddrStorage>,
-    replies: &ArrayVec<(&Vec<u8>, SockaddrStorage), BATCH>,
+    replies: &[[IoSlice<'_>; 1]],
+    to: &[Option<SockaddrStorage>],
 ) {
     let mut at = 0;
-    while let Some(rest) = replies.get(at..).filter(|rest| !rest.is_empty()) {
-        let slices: ArrayVec<[IoSlice<'_>; 1], BATCH> =
-            rest.iter().map(|(reply, _)| [IoSlice::new(reply)]).collect();
-        let to: ArrayVec<Option<SockaddrStorage>, BATCH> = rest.iter().map(|(_, to)| Some(*to)).collect();
-        match sendmmsg(socket.as_raw_fd(), headers, &slices, &to, [], MsgFlags::empty()) {
+    while let (Some(rest), Some(to)) = (replies.get(at..).filter(|rest| !rest.is_empty()), to.get(at..)) {
+        match sendmmsg(socket.as_raw_fd(), headers, rest, to, [], MsgFlags::empty()) {
             Ok(sent) => at += sent.count().max(1),
             Err(Errno::EINTR) => {}
             Err(_) => at += 1,

@@ -12,7 +12,9 @@ use crate::config::{DnsZone, Domain};
 /// All zones.
 #[derive(Debug, Default)]
 pub(super) struct Zones {
-    apexes: HashMap<Box<[u8]>, Zone>,
+    zones: Vec<Zone>,
+    /// Places in `zones`.
+    apexes: HashMap<Box<[u8]>, usize>,
     names: HashMap<Box<[u8]>, Entry>,
 }
 
@@ -32,6 +34,8 @@ pub(super) struct Zone {
 pub(super) struct Entry {
     /// The domain whose A and AAAA records the fleet answers for.
     pub(super) domain: Option<Box<str>>,
+    /// Its zone's place.
+    zone: usize,
     sets: Vec<RecordSet>,
 }
 
@@ -64,7 +68,8 @@ impl Zones {
             let apex = wire(&zone.apex);
             let soa = soa(zone);
             let (serials, negative_ttl_s) = (soa.clone().into(), zone.soa.negative_ttl_s);
-            all.apexes.insert(apex.clone(), Zone { apex: apex.clone(), soa: serials, negative_ttl_s });
+            all.apexes.insert(apex.clone(), all.zones.len());
+            all.zones.push(Zone { apex: apex.clone(), soa: serials, negative_ttl_s });
             let entry = all.names.entry(apex).or_default();
             entry.add(Rtype::SOA.to_int(), negative_ttl_s, soa.into());
             for server in &zone.ns {
@@ -86,7 +91,17 @@ impl Zones {
             }
         }
         all.add_parents();
+        all.settle();
         all
+    }
+
+    /// Tells every name its zone, so that whoever asks for one that is there has it by one look.
+    fn settle(&mut self) {
+        let mut names = std::mem::take(&mut self.names);
+        for (name, entry) in &mut names {
+            entry.zone = self.place_of(name).unwrap_or_default();
+        }
+        self.names = names;
     }
 
     /// Names between an apex and what is below it.
@@ -104,10 +119,14 @@ impl Zones {
 
     /// The zone that a name, in lower case, belongs to: that of the longest apex.
     fn zone_of(&self, name: &[u8]) -> Option<&Zone> {
+        self.zones.get(self.place_of(name)?)
+    }
+
+    fn place_of(&self, name: &[u8]) -> Option<usize> {
         let mut above = name;
         loop {
-            if let Some(zone) = self.apexes.get(above) {
-                return Some(zone);
+            if let Some(place) = self.apexes.get(above) {
+                return Some(*place);
             }
             above = parent(above)?;
         }
@@ -115,11 +134,12 @@ impl Zones {
 
     /// Looks a name up: as on the wire, in lower case, without pointers.
     pub(super) fn find(&self, name: &[u8]) -> Found<'_> {
-        let Some(zone) = self.zone_of(name) else { return Found::Outside };
-        match self.names.get(name) {
-            Some(entry) => Found::Here(zone, entry),
-            None => Found::Missing(zone),
+        if let Some(entry) = self.names.get(name)
+            && let Some(zone) = self.zones.get(entry.zone)
+        {
+            return Found::Here(zone, entry);
         }
+        self.zone_of(name).map_or(Found::Outside, Found::Missing)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Live: one configuration's fleet with its ledger and the memory of its nodes.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -60,11 +61,17 @@ pub struct Live {
     /// How many fleets were in force before this one.
     pub generation: u64,
     cells: Box<[NodeCell]>,
+    /// When the oldest part of each node's evidence came, ms, or [`NEVER`]: of the report, apart from it because every
+    /// answer asks for that of all its nodes.
+    evidence: Box<[AtomicU64]>,
     /// What this replica has learnt from the whole fleet. Taken by scrapes only.
     learnt: Mutex<Learnt>,
     /// `"203.0.113.10"` with its quotes, ready for an answer: first IPv4 and first IPv6 address of each node.
     addresses: Box<[(Box<str>, Box<str>)]>,
 }
+
+/// No evidence.
+const NEVER: u64 = u64::MAX;
 
 // === impl Live ===
 
@@ -95,6 +102,7 @@ impl Live {
             hosts: Hosts::of(&fleet),
             plan,
             generation: 0,
+            evidence: fleet.nodes.iter().map(|_| AtomicU64::new(NEVER)).collect(),
             cells,
             learnt: Mutex::new(learnt),
             addresses: addresses.collect(),
@@ -116,7 +124,8 @@ impl Live {
     /// When the oldest part of a node's evidence came.
     #[must_use]
     pub fn evidence(&self, node: NodeIndex) -> Option<Moment> {
-        self.cells[node.get()].report.load().evidence
+        let ms = self.evidence[node.get()].load(Relaxed);
+        (ms != NEVER).then_some(Moment(ms))
     }
 
     /// A node's first IPv4 and IPv6 address as JSON strings; empty where it has none.
@@ -221,7 +230,7 @@ impl Live {
         }
         self.ledger.update(index, &watch.line(node, self.plan.watch, &learnt, now));
         self.ledger.release(index, watch.take_settled_kbps());
-        let before = cell.report.swap(Arc::new(report));
+        let before = self.store(index, cell, Arc::new(report));
         let after = cell.report.load();
         if before.state != after.state {
             tracing::info!(
@@ -232,6 +241,12 @@ impl Live {
                 "node state changed"
             );
         }
+    }
+
+    /// Puts a report in force, and returns the one before it.
+    fn store(&self, index: NodeIndex, cell: &NodeCell, report: Arc<NodeReport>) -> Arc<NodeReport> {
+        self.evidence[index.get()].store(report.evidence.map_or(NEVER, |evidence| evidence.0), Relaxed);
+        cell.report.swap(report)
     }
 
     /// Spreads the streams there are over the nodes that others pull from.
@@ -254,7 +269,7 @@ impl Live {
                 index,
                 &LineUpdate { status: update.status & !status::REACH | reach(node), ..update },
             );
-            cell.report.store(before.report(old));
+            self.store(index, cell, before.report(old));
         }
         for (index, node) in (0u32..).map(NodeIndex).zip(&self.fleet.nodes) {
             if before.fleet.by_id(&node.id).is_none() {
