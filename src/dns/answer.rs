@@ -214,8 +214,7 @@ fn dynamic(
 
 /// One address of each node that has one of the family, the best node's first.
 fn addresses(answer: &Answer, family: Family) -> ArrayVec<IpAddr, MOST_PICKS> {
-    let wanted = |ip: &IpAddr| ip.is_ipv4() == (family == Family::V4);
-    answer.picks.iter().filter_map(|pick| answer.node(pick).addresses().find(wanted)).collect()
+    answer.picks.iter().filter_map(|pick| answer.address(pick, family)).collect()
 }
 
 /// For how many leading bits of the subnet the answer holds: the network that GeoIP knows. Where an IPv6 address stands

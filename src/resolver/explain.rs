@@ -96,7 +96,7 @@ impl Resolver {
     /// # Errors
     /// Those of [`Resolver::resolve`].
     pub fn explain(&self, question: &Question<'_>) -> Result<Explanation, Refusal> {
-        let answer = self.answer(question, consider)?;
+        let answer = self.answer(self.state.live(), question, consider)?;
         let live = &answer.live;
         let now = self.state.clock().now();
         let spec = &live.fleet.domains[usize::from(answer.domain)];

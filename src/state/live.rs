@@ -1,5 +1,6 @@
 //! Live: one configuration's fleet with its ledger and the memory of its nodes.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -68,6 +69,9 @@ pub struct Live {
     learnt: Mutex<Learnt>,
     /// `"203.0.113.10"` with its quotes, ready for an answer: first IPv4 and first IPv6 address of each node.
     addresses: Box<[(Box<str>, Box<str>)]>,
+    /// The same as they are. Apart from the nodes, which are large: an answer by DNS needs nothing else of them.
+    first_v4: Box<[Option<Ipv4Addr>]>,
+    first_v6: Box<[Option<Ipv6Addr>]>,
 }
 
 /// No evidence.
@@ -106,6 +110,8 @@ impl Live {
             cells,
             learnt: Mutex::new(learnt),
             addresses: addresses.collect(),
+            first_v4: fleet.nodes.iter().map(|node| node.ipv4.first().copied()).collect(),
+            first_v6: fleet.nodes.iter().map(|node| node.ipv6.first().copied()).collect(),
             fleet,
         }
     }
@@ -133,6 +139,18 @@ impl Live {
     pub fn addresses_json(&self, node: NodeIndex) -> (&str, &str) {
         let (v4, v6) = &self.addresses[node.get()];
         (v4, v6)
+    }
+
+    /// A node's first IPv4 address.
+    #[must_use]
+    pub fn first_v4(&self, node: NodeIndex) -> Option<Ipv4Addr> {
+        self.first_v4[node.get()]
+    }
+
+    /// A node's first IPv6 address.
+    #[must_use]
+    pub fn first_v6(&self, node: NodeIndex) -> Option<Ipv6Addr> {
+        self.first_v6[node.get()]
     }
 
     /// Takes in a probe and judges the node anew.
