@@ -146,6 +146,7 @@ unit: ## Unit and black-box tests.
 fuzz: ## Search for inputs that break a law, with AddressSanitizer: SECONDS_EACH=180 TARGETS="mmdb pages" make fuzz.
 	fuzz/run long
 
+# That of DNS needs its rivals: make apt PACKAGES="gdnsd knot knot-module-geoip pdns-server pdns-backend-geoip".
 bench: ## Measure; see benches/.
 	$(CARGO) bench --locked --all-features
 

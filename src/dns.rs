@@ -122,15 +122,16 @@ impl Front {
     fn answer(&self, query: &[u8], from: IpAddr, transport: DnsTransport, out: &mut Vec<u8>) {
         out.clear();
         let asker = Asker { ip: from.to_canonical(), transport };
+        let settings = self.settings.load();
         // A panic inside costs this one reply and not the thread that serves everybody else.
-        let outcome = catch_unwind(AssertUnwindSafe(|| answer::answer(self, query, asker, out)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| answer::answer(self, &settings, query, asker, out)));
         let Ok(done) = outcome else {
             out.clear();
             tracing::error!("a DNS query was not answered: a defect of ours");
             return;
         };
         if let Some(done) = done {
-            self.sampler.saw(self.settings.load().log_one_in, query, asker, &done);
+            self.sampler.saw(settings.log_one_in, query, asker, &done);
             match done.sentence {
                 Sentence::Send => self.telemetry.dns.replied(transport, done.rcode, done.by_subnet),
                 Sentence::Cut => self.telemetry.dns.limited(true),

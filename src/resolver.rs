@@ -234,9 +234,10 @@ impl Resolver {
         if question.why == Why::Stall {
             self.report_stalls(question.failed);
         }
-        let books = self.state.live().plan.booking;
+        let live = self.state.live();
+        let books = live.plan.booking;
         let located = self.locator.locate(question.client);
-        let answer = self.answer(question, located, u32::MAX, if books { decide } else { consider })?;
+        let answer = self.answer(live, question, located, u32::MAX, if books { decide } else { consider })?;
         if let Some(booked) = &answer.booked {
             answer.live.recent.push(booked);
         }
@@ -313,12 +314,12 @@ impl Resolver {
     /// Answers by this choice, for `most_s` at most.
     fn answer(
         &self,
+        live: Guard<Arc<Live>>,
         question: &Question<'_>,
         located: Located,
         most_s: u32,
         choose: impl Choose,
     ) -> Result<Answer, Refusal> {
-        let live = self.state.live();
         let domain = live.fleet.domain(question.domain).ok_or(Refusal::UnknownDomain)?;
         let spec = &live.fleet.domains[usize::from(domain.0)];
         let pool = question.want.role.pool(spec).ok_or(Refusal::NoOrigins)?;
@@ -479,6 +480,18 @@ impl Answer {
     #[must_use]
     pub fn node(&self, pick: &Pick) -> &Node {
         self.live.fleet.node(pick.node)
+    }
+
+    /// A pick's first address of a family; of both: IPv4 if there is one.
+    #[must_use]
+    pub fn address(&self, pick: &Pick, family: Family) -> Option<IpAddr> {
+        let v4 = || self.live.first_v4(pick.node).map(IpAddr::V4);
+        let v6 = || self.live.first_v6(pick.node).map(IpAddr::V6);
+        match family {
+            Family::V4 => v4(),
+            Family::V6 => v6(),
+            Family::Both => v4().or_else(v6),
+        }
     }
 
     /// A pick's first IPv4 and IPv6 address as JSON strings, quotes and all; empty where it has none.

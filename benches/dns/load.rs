@@ -1,226 +1,346 @@
-//! Questions, many at a time, and what became of them.
+//! Queries, and what comes back.
 
+use std::collections::HashSet;
 use std::io::{IoSlice, IoSliceMut, Read, Write};
-use std::net::{TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use domain::base::iana::{OptRcode, OptionCode, Rtype};
+use domain::base::name::Name;
+use domain::base::opt::ClientSubnet;
+use domain::base::{Message, MessageBuilder, ParsedName};
+use domain::rdata::A;
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg};
-use tokio::time::Instant;
 
-use super::servers::Server;
+use crate::servers::Server;
 
-/// Client subnets asked for.
-const SUBNETS: u32 = 10_000;
-/// Questions in flight by UDP.
 const IN_FLIGHT: usize = 64;
-/// Connections by TCP, one question at a time on each.
-const CONNECTIONS: usize = 16;
-const PATIENCE: Duration = Duration::from_millis(200);
-/// `live.example.com A IN`, ID 0, no recursion, and an OPT record with the option of a client subnet (RFC 7871).
-const QUESTION: &[u8] = b"\0\0\0\0\0\x01\0\0\0\0\0\x01\x04live\x07example\x03com\0\0\x01\0\x01\
-    \0\0\x29\x04\xd0\0\0\0\0\0\x0b\0\x08\0\x07\0\x01\x18\0\x0a\0\0";
-/// Where the subnet's three octets stand.
-const SUBNET_AT: usize = QUESTION.len() - 3;
+const SUBNETS: usize = 10_000;
+const WARM_UP: Duration = Duration::from_millis(300);
+const WINDOW: Duration = Duration::from_millis(1_500);
+/// How many of the subnets are asked about before measuring, and how many different addresses they must get.
+const CHECKED: usize = 300;
+const DIFFERENT: usize = 5;
 
-/// What a window came to.
-pub(crate) struct Asked {
+/// What is asked, and by what.
+#[derive(Clone, Copy)]
+pub(crate) enum Load {
+    /// Datagrams with a client subnet.
+    UdpSubnet,
+    /// Datagrams without EDNS.
+    UdpPlain,
+    /// Kept connections, with a client subnet.
+    TcpSubnet,
+}
+
+/// What a window showed.
+#[derive(Clone, Copy)]
+pub(crate) struct Sample {
+    /// CPU time of the server per query, µs.
     pub(crate) cpu_us: f64,
+    /// Answers a second.
     pub(crate) per_s: f64,
+    /// From a query to its answer, µs.
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
 }
 
-pub(crate) fn stay_on_core_1() {
-    let pid = std::process::id().to_string();
-    let pinned = Command::new("taskset").args(["-acp", "1", &pid]).stdout(Stdio::null()).status();
-    assert!(pinned.expect("taskset: apt-get install util-linux").success());
+/// What came back in a window.
+#[derive(Default)]
+struct Tally {
+    took_ns: Vec<u32>,
+    lost: usize,
 }
 
-/// A query for a subnet: any network that clients may have.
-fn query(id: u16, number: u32) -> Vec<u8> {
-    let mut query = QUESTION.to_vec();
-    query[..2].copy_from_slice(&id.to_be_bytes());
-    // All over the address space, without 0, 10, 127 and what is above 223.
-    let spread = (number % SUBNETS).wrapping_mul(2_654_435_761);
-    let first = [
-        1, 3, 8, 12, 23, 31, 36, 41, 45, 58, 61, 77, 80, 93, 101, 110, 121, 133, 151, 163, 177, 185, 193,
-        200, 211, 219,
-    ];
-    query[SUBNET_AT] = first[(spread >> 24) as usize % first.len()];
-    query[SUBNET_AT + 1] = (spread >> 16) as u8;
-    query[SUBNET_AT + 2] = (spread >> 8) as u8;
-    query
+// === impl Load ===
+
+impl Load {
+    pub(crate) const ALL: [Self; 3] = [Self::UdpSubnet, Self::UdpPlain, Self::TcpSubnet];
+
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::UdpSubnet => "UDP, 10,000 client subnets",
+            Self::UdpPlain => "UDP, no EDNS, one client",
+            Self::TcpSubnet => "TCP, 64 kept connections, 10,000 client subnets",
+        }
+    }
+
+    /// Measures a server. `idle`: what it takes when nobody asks, share of a core.
+    pub(crate) fn put_on(self, server: &Server, idle: f64) -> Sample {
+        let queries: Vec<Vec<u8>> = match self {
+            Self::UdpSubnet | Self::TcpSubnet => subnets().map(|subnet| query(Some(subnet))).collect(),
+            Self::UdpPlain => vec![query(None)],
+        };
+        let mut asker = Asker::new(self, server, queries);
+        asker.ask(WARM_UP);
+        let (cpu_s, began) = (server.cpu_s(), Instant::now());
+        let mut tally = asker.ask(WINDOW);
+        let (cpu_s, took_s) = (server.cpu_s() - cpu_s, began.elapsed().as_secs_f64());
+        let count = tally.took_ns.len();
+        assert!(tally.lost * 1_000 < count, "{}: {} of {count} queries were lost", server.name, tally.lost);
+        tally.took_ns.sort_unstable();
+        let at = |share: f64| f64::from(tally.took_ns[((count - 1) as f64 * share) as usize]) / 1e3;
+        Sample {
+            cpu_us: (cpu_s - idle * took_s) * 1e6 / count as f64,
+            per_s: count as f64 / took_s,
+            p50_us: at(0.5),
+            p99_us: at(0.99),
+        }
+    }
 }
 
-/// Whether a reply is one: an address of ours, and the client subnet with a scope.
-fn is_answer(reply: &[u8], query: &[u8]) -> bool {
-    let answers = u16::from_be_bytes([reply[6], reply[7]]);
-    let is_ours = |address: &[u8]| address[0] == 10 && address[1] == 0;
-    let question_end = 12 + 22;
-    let first = &reply[question_end..];
-    reply[..2] == query[..2]
-        && reply[3] & 0xf == 0
-        && answers >= 1
-        && first[2..4] == [0, 1]
-        && is_ours(&first[12..16])
-        && reply.windows(3).any(|part| part == &query[SUBNET_AT..])
+// --- queries
+
+/// Different /24 networks all over the IPv4 space that is in use, always the same ones.
+fn subnets() -> impl Iterator<Item = Ipv4Addr> {
+    let mut dice = 1_u64;
+    std::iter::repeat_with(move || {
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let [a, b, c, ..] = (dice >> 32).to_be_bytes()[4..] else { unreachable!() };
+        Ipv4Addr::new(a % 223 + 1, b, c, 0)
+    })
+    .filter(|ip| !ip.is_private() && !ip.is_loopback() && !ip.is_link_local())
+    .take(SUBNETS)
 }
 
-/// A server answers as it should before it is measured.
+fn query(subnet: Option<Ipv4Addr>) -> Vec<u8> {
+    let mut builder = MessageBuilder::new_vec().question();
+    builder.push(("live.example.com".parse::<Name<Vec<u8>>>().unwrap(), Rtype::A)).unwrap();
+    let mut builder = builder.additional();
+    if let Some(subnet) = subnet {
+        builder
+            .opt(|opt| {
+                opt.set_udp_payload_size(1_232);
+                opt.push(&ClientSubnet::new(24, 0, subnet.into()))
+            })
+            .unwrap();
+    }
+    builder.finish()
+}
+
+/// The addresses of a reply, which must be a right one to a query with this subnet.
+fn addresses(reply: &[u8], subnet: Ipv4Addr) -> Vec<Ipv4Addr> {
+    let message = Message::from_slice(reply).unwrap();
+    assert_eq!(message.opt_rcode(), OptRcode::NOERROR);
+    assert!(message.header().aa() && message.header().qr());
+    let opt = message.opt().expect("there is an OPT");
+    let echoed = opt.opt().iter::<ClientSubnet>().next().expect("the client subnet is echoed").unwrap();
+    assert_eq!(
+        (echoed.addr(), echoed.source_prefix_len()),
+        (subnet.into(), 24),
+        "{:?}",
+        OptionCode::CLIENT_SUBNET
+    );
+    assert!(echoed.scope_prefix_len() <= 32);
+    let records = message.answer().unwrap().limit_to::<A>();
+    records
+        .map(|record| {
+            let record = record.unwrap();
+            let _: &ParsedName<&[u8]> = record.owner();
+            record.data().addr()
+        })
+        .collect()
+}
+
+/// Whether a server answers at all.
+pub(crate) fn answers(server: &Server) -> bool {
+    let socket = connected(server);
+    socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let mut reply = [0; 1_500];
+    let asked = socket.send(&query(Some(Ipv4Addr::new(114, 114, 114, 0))));
+    asked.is_ok() && socket.recv(&mut reply).is_ok_and(|length| length > 12 && is_answer(&reply[..length]))
+}
+
+/// Its answers are right: only its own addresses, different ones, and the same by TCP.
+///
+/// # Panics
+/// They are not.
 pub(crate) fn check(server: &Server) {
+    let socket = connected(server);
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    let (mut different, mut scopes) = (HashSet::new(), 0);
+    for subnet in subnets().take(CHECKED) {
+        let mut reply = [0; 1_500];
+        socket.send(&query(Some(subnet))).unwrap();
+        let length = socket.recv(&mut reply).expect("it answers");
+        let by_udp = addresses(&reply[..length], subnet);
+        send_framed(&mut stream, &query(Some(subnet)));
+        let by_tcp = addresses(&read_framed(&mut stream), subnet);
+        for ip in by_udp.iter().chain(&by_tcp) {
+            assert!(server.addresses.contains(ip), "{}: {ip} is not one of its addresses", server.name);
+        }
+        assert!(!by_udp.is_empty() && !by_tcp.is_empty(), "{}: no address for {subnet}", server.name);
+        different.insert(by_udp[0]);
+        scopes += usize::from(Message::from_slice(&reply[..length]).unwrap().opt().is_some_and(|opt| {
+            opt.opt().iter::<ClientSubnet>().flatten().any(|subnet| subnet.scope_prefix_len() > 0)
+        }));
+    }
+    assert!(different.len() >= DIFFERENT, "{}: only {different:?}", server.name);
+    assert!(scopes > CHECKED / 2, "{}: only {scopes} of {CHECKED} answers have a scope", server.name);
+}
+
+fn connected(server: &Server) -> UdpSocket {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.connect(server.address).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
-    let mut seen = std::collections::HashSet::new();
-    for number in 0..100 {
-        let query = query(number as u16, number * 97);
-        let mut reply = [0; 1_500];
-        socket.send(&query).unwrap();
-        let length = socket.recv(&mut reply).unwrap_or_else(|error| panic!("{}: {error}", server.name));
-        assert!(is_answer(&reply[..length], &query), "{}: {:x?}", server.name, &reply[..length]);
-        seen.insert(reply[12 + 22 + 12..][..4].to_vec());
-    }
-    assert!(seen.len() >= 4, "{} tells few clients apart: {seen:?}", server.name);
+    socket
 }
 
-pub(crate) fn by_udp(server: &Server, window: Duration) -> Asked {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.connect(server.address).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut flight = Flight::new(&socket);
-    let (began, cpu) = (Instant::now(), server.cpu_us());
-    flight.send(&(0..IN_FLIGHT).collect::<Vec<_>>());
-    while began.elapsed() < window {
-        let back = flight.receive();
-        flight.send(&back);
-    }
-    let took = began.elapsed();
-    let asked = asked(server.cpu_us() - cpu, took, flight.times);
-    // What is still under way is not for the next window.
-    std::thread::sleep(Duration::from_millis(20));
-    asked
+/// NOERROR with an answer record.
+fn is_answer(reply: &[u8]) -> bool {
+    reply[2] & 0x80 != 0 && reply[3] & 0xf == 0 && (reply[6], reply[7]) != (0, 0)
 }
 
-/// Questions under way, each in a place that is its ID.
-struct Flight<'s> {
-    socket: &'s UdpSocket,
+fn send_framed(stream: &mut TcpStream, query: &[u8]) {
+    let length = u16::try_from(query.len()).unwrap().to_be_bytes();
+    stream.write_all(&[&length, query].concat()).unwrap();
+}
+
+fn read_framed(stream: &mut TcpStream) -> Vec<u8> {
+    let mut length = [0; 2];
+    stream.read_exact(&mut length).unwrap();
+    let mut reply = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut reply).unwrap();
+    reply
+}
+
+// --- load
+
+/// Keeps 64 queries in flight.
+struct Asker {
     queries: Vec<Vec<u8>>,
-    sent: Vec<Instant>,
-    next: u32,
-    /// µs.
-    times: Vec<f32>,
-    buffers: Vec<[u8; 512]>,
-    incoming: MultiHeaders<SockaddrStorage>,
-    outgoing: MultiHeaders<SockaddrStorage>,
+    next: usize,
+    way: Way,
 }
 
-impl<'s> Flight<'s> {
-    fn new(socket: &'s UdpSocket) -> Self {
-        Self {
-            socket,
-            queries: vec![Vec::new(); IN_FLIGHT],
-            sent: vec![Instant::now(); IN_FLIGHT],
-            next: 0,
-            times: Vec::with_capacity(2_000_000),
-            buffers: vec![[0; 512]; IN_FLIGHT],
-            incoming: MultiHeaders::preallocate(IN_FLIGHT, None),
-            outgoing: MultiHeaders::preallocate(IN_FLIGHT, None),
-        }
+enum Way {
+    Udp(UdpSocket),
+    Tcp(Vec<TcpStream>),
+}
+
+impl Asker {
+    fn new(load: Load, server: &Server, queries: Vec<Vec<u8>>) -> Self {
+        let way = match load {
+            Load::UdpSubnet | Load::UdpPlain => Way::Udp(connected(server)),
+            Load::TcpSubnet => Way::Tcp((0..IN_FLIGHT).map(|_| connection(server)).collect()),
+        };
+        Self { queries, next: 0, way }
     }
 
-    fn send(&mut self, places: &[usize]) {
-        for place in places {
-            self.next = self.next.wrapping_add(1);
-            self.queries[*place] = query(*place as u16, self.next);
-            self.sent[*place] = Instant::now();
-        }
-        let mut left = places;
-        while !left.is_empty() {
-            let slices: Vec<[IoSlice<'_>; 1]> =
-                left.iter().map(|place| [IoSlice::new(&self.queries[*place])]).collect();
-            let to: Vec<Option<SockaddrStorage>> = vec![None; left.len()];
-            let sent =
-                sendmmsg(self.socket.as_raw_fd(), &mut self.outgoing, &slices, &to, [], MsgFlags::empty());
-            left = &left[sent.unwrap().count()..];
+    fn ask(&mut self, window: Duration) -> Tally {
+        match &mut self.way {
+            Way::Udp(socket) => by_udp(socket, &mut self.queries, &mut self.next, window),
+            Way::Tcp(streams) => by_tcp(streams, &self.queries, &mut self.next, window),
         }
     }
+}
 
-    /// Places that are free again. After some silence: all, what was in them is lost.
-    fn receive(&mut self) -> Vec<usize> {
+fn connection(server: &Server) -> TcpStream {
+    let stream = TcpStream::connect(server.address).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    stream
+}
+
+/// Whoever's answer has come asks again, all of a batch by one system call. The ID names the place and the try.
+fn by_udp(socket: &UdpSocket, queries: &mut [Vec<u8>], next: &mut usize, window: Duration) -> Tally {
+    socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    let mut buffers = vec![[0_u8; 1_500]; IN_FLIGHT];
+    let (mut incoming, mut outgoing) = (
+        MultiHeaders::<SockaddrStorage>::preallocate(IN_FLIGHT, None),
+        MultiHeaders::<SockaddrStorage>::preallocate(IN_FLIGHT, None),
+    );
+    let mut tally = Tally::default();
+    let mut sent = [Instant::now(); IN_FLIGHT];
+    let mut free: Vec<u16> = (0..IN_FLIGHT as u16).collect();
+    let mut attempt = 0_u16;
+    let end = Instant::now() + window;
+    loop {
+        let now = Instant::now();
+        if now >= end && free.len() == IN_FLIGHT {
+            return tally;
+        }
+        if now < end && !free.is_empty() {
+            let asked: Vec<usize> =
+                free.iter().enumerate().map(|(at, _)| (*next + at) % queries.len()).collect();
+            *next = (*next + free.len()) % queries.len();
+            // One query that is asked again and again has one buffer: each gets its own copy then.
+            let mut copies: Vec<Vec<u8>> = asked.iter().map(|at| queries[*at].clone()).collect();
+            for (copy, place) in copies.iter_mut().zip(free.drain(..)) {
+                copy[..2].copy_from_slice(&(attempt << 6 | place).to_be_bytes());
+                sent[usize::from(place)] = now;
+            }
+            let slices: Vec<[IoSlice<'_>; 1]> = copies.iter().map(|copy| [IoSlice::new(copy)]).collect();
+            let nowhere = vec![None; slices.len()];
+            let mut at = 0;
+            while at < slices.len() {
+                let rest = (&slices[at..], &nowhere[at..]);
+                match sendmmsg(socket.as_raw_fd(), &mut outgoing, rest.0, rest.1, [], MsgFlags::empty()) {
+                    Ok(sent) => at += sent.count(),
+                    Err(Errno::EINTR) => {}
+                    Err(error) => panic!("cannot send: {error}"),
+                }
+            }
+        }
         let mut slices: Vec<[IoSliceMut<'_>; 1]> =
-            self.buffers.iter_mut().map(|buffer| [IoSliceMut::new(buffer)]).collect();
-        let received = recvmmsg(
-            self.socket.as_raw_fd(),
-            &mut self.incoming,
-            &mut slices,
-            MsgFlags::MSG_WAITFORONE,
-            None,
-        );
-        let lengths: Vec<usize> = match received {
-            Ok(received) => received.map(|message| message.bytes).collect(),
-            Err(Errno::EAGAIN) => return (0..IN_FLIGHT).collect(),
-            Err(error) => panic!("{error}"),
+            buffers.iter_mut().map(|buffer| [IoSliceMut::new(buffer)]).collect();
+        let received =
+            recvmmsg(socket.as_raw_fd(), &mut incoming, &mut slices, MsgFlags::MSG_WAITFORONE, None);
+        let count = match received {
+            Ok(received) => received.count(),
+            Err(Errno::EINTR) => continue,
+            Err(Errno::EAGAIN) => {
+                tally.lost += IN_FLIGHT - free.len();
+                (free, attempt) = ((0..IN_FLIGHT as u16).collect(), (attempt + 1) % 1_024);
+                continue;
+            }
+            Err(error) => panic!("cannot receive: {error}"),
         };
         let now = Instant::now();
-        let mut back = Vec::with_capacity(lengths.len());
-        for (buffer, length) in self.buffers.iter().zip(lengths) {
-            let place = usize::from(u16::from_be_bytes([buffer[0], buffer[1]]));
-            assert!(
-                length > 40 && buffer[3] & 0xf == 0 && place < IN_FLIGHT,
-                "no answer: {:x?}",
-                &buffer[..length]
-            );
-            self.times.push((now - self.sent[place]).as_secs_f32() * 1e6);
-            back.push(place);
+        for reply in &buffers[..count] {
+            let id = u16::from_be_bytes([reply[0], reply[1]]);
+            if id >> 6 == attempt {
+                assert!(is_answer(reply), "no answer: {:?}", &reply[..12]);
+                let place = id & 0x3f;
+                tally.took_ns.push((now - sent[usize::from(place)]).as_nanos() as u32);
+                free.push(place);
+            }
         }
-        back
     }
 }
 
-pub(crate) fn by_tcp(server: &Server, window: Duration) -> Asked {
-    let (began, cpu) = (Instant::now(), server.whole_cpu_us());
-    let address = server.address;
-    let begun = Arc::new(std::sync::Barrier::new(CONNECTIONS));
-    let threads: Vec<_> = (0..CONNECTIONS)
-        .map(|number| {
-            let begun = Arc::clone(&begun);
-            std::thread::spawn(move || {
-                let mut stream = TcpStream::connect(address).unwrap();
-                stream.set_nodelay(true).unwrap();
-                stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
-                begun.wait();
-                let mut times = Vec::with_capacity(100_000);
-                let mut reply = [0; 1_500];
-                for turn in 0.. {
-                    if began.elapsed() >= window {
-                        break;
-                    }
-                    let query = query(turn as u16, turn * CONNECTIONS as u32 + number as u32);
-                    let mut framed = (query.len() as u16).to_be_bytes().to_vec();
-                    framed.extend_from_slice(&query);
-                    let sent = Instant::now();
-                    stream.write_all(&framed).unwrap();
-                    stream.read_exact(&mut reply[..2]).unwrap();
-                    let length = usize::from(u16::from_be_bytes([reply[0], reply[1]]));
-                    stream.read_exact(&mut reply[..length]).unwrap();
-                    assert!(is_answer(&reply[..length], &query), "no answer: {:x?}", &reply[..length]);
-                    times.push(sent.elapsed().as_secs_f32() * 1e6);
-                }
-                times
-            })
-        })
+/// All connections ask, then all answers are read.
+fn by_tcp(streams: &mut [TcpStream], queries: &[Vec<u8>], next: &mut usize, window: Duration) -> Tally {
+    let framed: Vec<Vec<u8>> = queries
+        .iter()
+        .map(|query| [&u16::try_from(query.len()).unwrap().to_be_bytes()[..], query].concat())
         .collect();
-    let times: Vec<f32> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
-    asked(server.whole_cpu_us() - cpu, began.elapsed(), times)
-}
-
-fn asked(spent: f64, took: Duration, mut times: Vec<f32>) -> Asked {
-    times.sort_by(f32::total_cmp);
-    let at = |share: f64| f64::from(times[((times.len() - 1) as f64 * share) as usize]);
-    let count = times.len() as f64;
-    Asked { cpu_us: spent / count, per_s: count / took.as_secs_f64(), p50_us: at(0.5), p99_us: at(0.99) }
+    let mut tally = Tally::default();
+    let end = Instant::now() + window;
+    let mut reply = [0; 4_096];
+    while Instant::now() < end {
+        let sent: Vec<Instant> = streams
+            .iter_mut()
+            .map(|stream| {
+                *next = (*next + 1) % framed.len();
+                let now = Instant::now();
+                stream.write_all(&framed[*next]).unwrap();
+                now
+            })
+            .collect();
+        for (stream, sent) in streams.iter_mut().zip(sent) {
+            let mut length = stream.read(&mut reply).unwrap();
+            while length < 2 || length < usize::from(u16::from_be_bytes([reply[0], reply[1]])) + 2 {
+                let more = stream.read(&mut reply[length..]).unwrap();
+                assert!(more > 0, "a connection was closed");
+                length += more;
+            }
+            assert!(is_answer(&reply[2..]), "no answer: {:?}", &reply[..14]);
+            tally.took_ns.push(sent.elapsed().as_nanos() as u32);
+        }
+    }
+    tally
 }

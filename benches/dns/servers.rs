@@ -1,25 +1,137 @@
-//! Four servers on core 0, each with an answer for `live.example.com` that depends on the client subnet.
+//! The servers, set up to the same task, one at a time on core 0.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::path::Path;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-const DATABASE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/geoip/country.mmdb");
-/// PoPs of the service's nodes.
+use crate::load;
+
+/// PoPs of Nearcast's fleets.
 const POPS: usize = 82;
-/// What all nodes can send together, Gbit/s: more than is booked in a run.
-const ALL_GBPS: usize = 1_000_000;
+/// gdnsd's datacentres.
+const SITES: usize = 100;
+/// How long the idle server is watched.
+const IDLE: Duration = Duration::from_secs(1);
+/// How long a server may take to start.
+const START: Duration = Duration::from_secs(40);
 
-/// A server process, killed when dropped.
+/// Which one.
+pub(crate) enum Kind {
+    Gdnsd,
+    Knot,
+    PowerDns,
+    Nearcast {
+        nodes: usize,
+        /// Addresses in an answer.
+        answers: usize,
+    },
+}
+
+/// One that runs, until it is dropped.
 pub(crate) struct Server {
     pub(crate) name: String,
     pub(crate) address: SocketAddr,
+    /// What it may answer.
+    pub(crate) addresses: HashSet<Ipv4Addr>,
     child: Child,
-    /// Only threads whose names begin so answer questions; empty: all.
-    threads: &'static str,
+    _folder: tempfile::TempDir,
+}
+
+// === impl Kind ===
+
+impl Kind {
+    pub(crate) fn all() -> Vec<Self> {
+        let nearcast = |nodes, answers| Self::Nearcast { nodes, answers };
+        vec![
+            Self::Gdnsd,
+            Self::Knot,
+            Self::PowerDns,
+            nearcast(100, 4),
+            nearcast(1_000, 4),
+            nearcast(10_000, 4),
+            nearcast(1_000, 1),
+        ]
+    }
+
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Gdnsd => "gdnsd".to_owned(),
+            Self::Knot => "knot".to_owned(),
+            Self::PowerDns => "powerdns".to_owned(),
+            Self::Nearcast { nodes, answers: 1 } => format!("nearcast-{nodes}-one"),
+            Self::Nearcast { nodes, .. } => format!("nearcast-{nodes}"),
+        }
+    }
+}
+
+// === impl Server ===
+
+impl Server {
+    /// Starts one and waits until it answers.
+    ///
+    /// # Panics
+    /// It is not installed, or does not come up.
+    pub(crate) fn start(kind: &Kind, mmdb: &Path, exporter: SocketAddr) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let (program, arguments, addresses) = match kind {
+            Kind::Gdnsd => gdnsd(folder.path(), port, mmdb),
+            Kind::Knot => knot(folder.path(), port, mmdb),
+            Kind::PowerDns => powerdns(folder.path(), port, mmdb),
+            Kind::Nearcast { nodes, answers } => {
+                nearcast(folder.path(), port, mmdb, *nodes, *answers, exporter)
+            }
+        };
+        let log = folder.path().join("log");
+        let output = std::fs::File::create(&log).unwrap();
+        let child = Command::new("taskset")
+            .args(["-c", "0", &program])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .spawn()
+            .expect("taskset: apt install util-linux");
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let mut server = Self { name: kind.name(), address, addresses, child, _folder: folder };
+        let began = Instant::now();
+        let is_up = |server: &Self| match kind {
+            Kind::Nearcast { .. } => {
+                is_ready(&std::fs::read_to_string(&log).unwrap()) && load::answers(server)
+            }
+            Kind::Gdnsd | Kind::Knot | Kind::PowerDns => load::answers(server),
+        };
+        while !is_up(&server) {
+            let ended = server.child.try_wait().unwrap();
+            assert!(
+                ended.is_none() && began.elapsed() < START,
+                "{} did not come up; apt-get install gdnsd knot knot-module-geoip pdns-server pdns-backend-geoip\n{}",
+                server.name,
+                std::fs::read_to_string(&log).unwrap()
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        server
+    }
+
+    /// User and system time so far, s.
+    pub(crate) fn cpu_s(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        let ticks = |at: usize| fields[at].parse::<f64>().unwrap();
+        (ticks(11) + ticks(12)) / 100.0
+    }
+
+    /// What it takes when nobody asks, share of a core.
+    pub(crate) fn idle(&self) -> f64 {
+        let (cpu_s, began) = (self.cpu_s(), Instant::now());
+        std::thread::sleep(IDLE);
+        (self.cpu_s() - cpu_s) / began.elapsed().as_secs_f64()
+    }
 }
 
 impl Drop for Server {
@@ -29,206 +141,207 @@ impl Drop for Server {
     }
 }
 
-impl Server {
-    /// CPU time of the threads that answer, µs.
-    pub(crate) fn cpu_us(&self) -> f64 {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
-        let spent = tasks.map_while(Result::ok).filter_map(|task| {
-            let name = std::fs::read_to_string(task.path().join("comm")).ok()?;
-            let times = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
-            let nanoseconds: f64 = times.split(' ').next()?.parse().ok()?;
-            name.starts_with(self.threads).then_some(nanoseconds / 1e3)
-        });
-        spent.sum()
-    }
-}
-
-impl Server {
-    /// CPU time of the whole process, threads that have ended included, µs; it is counted in hundredths of a second.
-    pub(crate) fn whole_cpu_us(&self) -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-        (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) * 10_000.0
-    }
-}
-
-pub(crate) fn gdnsd(folder: &Path) -> Server {
-    let (folder, port) = (made(folder, "gdnsd"), free_port());
-    std::fs::create_dir(folder.join("zones")).unwrap();
-    std::fs::create_dir(folder.join("geoip")).unwrap();
-    std::fs::copy(DATABASE, folder.join("geoip/country.mmdb")).unwrap();
-    let here = folder.display();
-    let names: Vec<String> = (0..POPS).map(|i| format!("d{i}")).collect();
-    let addresses: Vec<String> = (0..POPS).map(|i| format!("d{i} => 10.0.0.{}", i + 1)).collect();
-    let config = format!(
-        "options => {{ listen => 127.0.0.1:{port}, udp_threads => 1, tcp_threads => 1, run_dir => \"{here}/run\", \
-         state_dir => \"{here}/state\" }}\n\
-         plugins => {{ geoip => {{ maps => {{ m => {{ geoip2_db => country.mmdb, datacenters => [{}], map => {{ \
-         AS => {{ CN => [d0, d1, d2, d3], default => [d5, d6] }}, NA => [d10, d11, d12], \
-         EU => {{ DE => [d20, d21], default => [d22, d23] }} }} }} }}, \
-         resources => {{ r => {{ map => m, dcmap => {{ {} }} }} }} }} }}\n",
-        names.join(", "),
-        addresses.join(", "),
-    );
-    std::fs::write(folder.join("config"), config).unwrap();
-    let zone = "@ 3600 SOA ns1 hostmaster 1 7200 900 1209600 60\n@ 3600 NS ns1\nns1 3600 A 192.0.2.1\n\
-                live 10 DYNA geoip!r\n";
-    std::fs::write(folder.join("zones/example.com"), zone).unwrap();
-    start("gdnsd", port, &["gdnsd", "-c", &here.to_string(), "start"])
-}
-
-pub(crate) fn knot(folder: &Path) -> Server {
-    let (folder, port) = (made(folder, "knot"), free_port());
-    let here = folder.display();
-    let config = format!(
-        "server:\n    listen: 127.0.0.1@{port}\n    rundir: {here}\n    udp-workers: 1\n    tcp-workers: 1\n    \
-         background-workers: 1\n    edns-client-subnet: on\ndatabase:\n    storage: {here}\n\
-         mod-geoip:\n  - id: geo\n    config-file: {here}/geo.conf\n    ttl: 10\n    mode: geodb\n    geodb-file: {DATABASE}\n    \
-         geodb-key: [ country/iso_code ]\n\
-         zone:\n  - domain: example.com\n    file: {here}/zone\n    module: mod-geoip/geo\n"
-    );
-    std::fs::write(folder.join("knot.conf"), config).unwrap();
-    let mut records = String::from("live.example.com:\n");
-    for (country, place) in [("US", 11), ("CN", 1), ("DE", 21), ("JP", 6), ("GB", 23), ("*", 2)] {
-        let _ = write!(records, "  - geo: \"{country}\"\n    A: 10.0.0.{place}\n");
-    }
-    std::fs::write(folder.join("geo.conf"), records).unwrap();
-    let zone = "$ORIGIN example.com.\n@ 3600 SOA ns1 hostmaster 1 7200 900 1209600 60\n@ 3600 NS ns1\n\
-                ns1 3600 A 192.0.2.1\nlive 10 A 10.0.0.99\n";
-    std::fs::write(folder.join("zone"), zone).unwrap();
-    start("Knot DNS, mod-geoip", port, &["knotd", "-c", &format!("{here}/knot.conf")])
-}
-
-pub(crate) fn powerdns(folder: &Path) -> Server {
-    let (folder, port) = (made(folder, "pdns"), free_port());
-    let here = folder.display();
-    let config = format!(
-        "launch=geoip\nlocal-address=127.0.0.1\nlocal-port={port}\ngeoip-database-files=mmdb:{DATABASE}\n\
-         geoip-zones-file={here}/zones.yaml\nedns-subnet-processing=yes\nreceiver-threads=1\ndistributor-threads=1\n\
-         socket-dir={here}\ndisable-syslog=yes\nloglevel=3\n"
-    );
-    std::fs::write(folder.join("pdns.conf"), config).unwrap();
-    let mut zones = String::from(
-        "domains:\n- domain: example.com\n  ttl: 10\n  records:\n    example.com:\n      - soa: ns1.example.com \
-         hostmaster.example.com 1 7200 900 1209600 60\n      - ns: ns1.example.com\n",
-    );
-    for (country, place) in [("us", 11), ("cn", 1), ("de", 21), ("jp", 6), ("gb", 23), ("unknown", 2)] {
-        let _ = write!(zones, "    {country}.example.com:\n      - a: 10.0.0.{place}\n");
-    }
-    zones.push_str("  services:\n    live.example.com: [ '%cc.example.com', 'unknown.example.com' ]\n");
-    std::fs::write(folder.join("zones.yaml"), zones).unwrap();
-    start("PowerDNS, geoip", port, &["pdns_server", &format!("--config-dir={here}")])
-}
-
-/// The service with so many nodes in 82 PoPs, spread over the inhabited latitudes by a low-discrepancy walk.
-pub(crate) fn nearcast(folder: &Path, nodes: usize) -> Server {
-    let (folder, port) = (made(folder, &format!("nearcast-{nodes}")), free_port());
-    let exporter = exporter();
-    let mut config = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\nworkers = 1\n[scrape]\ninterval = \"60s\"\n\
-         [dns]\nlisten = \"127.0.0.1:{port}\"\nresponses_per_second = 0\n\
-         [[dns.zones]]\napex = \"example.com\"\nns = [\"ns1.example.net\"]\n\
-         [[pools]]\nname = \"edges\"\n[[domains]]\nname = \"live.example.com\"\npool = \"edges\"\n"
-    );
-    for i in 0..nodes {
-        let pop = i % POPS;
-        let latitude = -40.0 + (pop as f64 * 0.618_034).fract() * 100.0;
-        let longitude = -180.0 + (pop as f64 * 0.754_878).fract() * 360.0;
-        let _ = write!(
-            config,
-            "[[nodes]]\nid = \"e{i:05}\"\npool = \"edges\"\npop = \"p{pop:02}\"\naddresses = [\"10.0.{}.{}\"]\n\
-             location = {{ latitude = {latitude:.4}, longitude = {longitude:.4} }}\nbandwidth = \"{}Gbps\"\n\
-             exporters = [\"http://{exporter}/{i}\"]\n",
-            i / 250,
-            i % 250 + 1,
-            ALL_GBPS / nodes,
-        );
-    }
-    let file = folder.join("bench.toml");
-    std::fs::write(&file, config).unwrap();
-    let program = env!("CARGO_BIN_EXE_nearcast");
-    let mut server = start(
-        &format!("nearcast, {nodes} nodes"),
-        port,
-        &[program, "serve", "--config", file.to_str().unwrap()],
-    );
-    server.threads = "dns-";
-    // Everything has been measured once.
-    std::thread::sleep(Duration::from_secs(2 + nodes as u64 / 2_500));
-    server
-}
-
-fn made(folder: &Path, name: &str) -> std::path::PathBuf {
-    let folder = folder.join(name);
-    std::fs::create_dir(&folder).unwrap();
-    folder
-}
-
-/// Starts a server on core 0 and waits until it is bound.
-fn start(name: &str, port: u16, command: &[&str]) -> Server {
-    let child = Command::new("taskset")
-        .args(["-c", "0"])
-        .args(command)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("taskset: apt-get install util-linux");
-    let address = SocketAddr::from(([127, 0, 0, 1], port));
-    let server = Server { name: name.to_owned(), address, child, threads: "" };
-    for _ in 0..100 {
-        std::thread::sleep(Duration::from_millis(100));
-        if std::net::TcpStream::connect(address).is_ok() {
-            return server;
-        }
-    }
-    panic!(
-        "{name} does not listen: is it installed? (gdnsd knot knot-module-geoip pdns-server pdns-backend-geoip)"
-    );
-}
-
-/// A port that is free for UDP and TCP.
+/// A port that nobody has, for those who cannot take one themselves.
 fn free_port() -> u16 {
     loop {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        if UdpSocket::bind(address).is_ok() {
+        let datagrams = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = datagrams.local_addr().unwrap();
+        if TcpListener::bind(address).is_ok() {
             return address.port();
         }
     }
 }
 
-/// One exporter for all nodes, on a thread of this process: an idle machine whose clock runs.
-fn exporter() -> SocketAddr {
+/// Where a PoP is: all over the inhabited latitudes by a low-discrepancy walk.
+fn place(pop: usize) -> (f64, f64) {
+    (-40.0 + (pop as f64 * 0.618_034).fract() * 100.0, -180.0 + (pop as f64 * 0.754_878).fract() * 360.0)
+}
+
+fn node_address(node: usize) -> Ipv4Addr {
+    Ipv4Addr::new(10, (node / 62_500) as u8, (node / 250 % 250) as u8, (node % 250 + 1) as u8)
+}
+
+/// The database of the binary; gdnsd wants one that calls itself one of cities before it looks at coordinates.
+pub(crate) fn database(folder: &Path) -> PathBuf {
+    let mut bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/geoip/country.mmdb")).unwrap();
+    let (from, to) = (b"Nearcast-Country", b"Nearcast-by-City");
+    let at = bytes.windows(from.len()).rposition(|window| window == from).expect("the database has its name");
+    bytes[at..at + to.len()].copy_from_slice(to);
+    let path = folder.join("country.mmdb");
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+/// A program, its arguments, and the addresses that it may answer.
+type SetUp = (String, Vec<String>, HashSet<Ipv4Addr>);
+
+const ZONE: &str = "$TTL 600\n@ SOA ns1 hostmaster 1 7200 900 1209600 300\n@ NS ns1\nns1 A 127.0.0.1\n";
+
+fn gdnsd(folder: &Path, port: u16, mmdb: &Path) -> SetUp {
+    let home = folder.display();
+    let (mut names, mut places, mut targets) = (String::new(), String::new(), String::new());
+    for site in 0..SITES {
+        let (latitude, longitude) = place(site);
+        let _ = write!(names, "p{site},");
+        let _ = writeln!(places, "p{site} => [ {latitude:.4}, {longitude:.4} ]");
+        let _ = writeln!(targets, "p{site} => {}", node_address(site));
+    }
+    let names = names.trim_end_matches(',');
+    for below in ["etc/zones", "run", "state"] {
+        std::fs::create_dir_all(folder.join(below)).unwrap();
+    }
+    std::fs::write(folder.join("etc/zones/example.com"), format!("{ZONE}live 10 DYNA geoip!live\n")).unwrap();
+    std::fs::write(
+        folder.join("etc/config"),
+        format!(
+            "options => {{ listen => 127.0.0.1:{port}, udp_threads => 1, tcp_threads => 1, run_dir => {home}/run, \
+             state_dir => {home}/state }}\nplugins => {{ geoip => {{ maps => {{ map => {{ geoip2_db => {}, \
+             datacenters => [{names}], auto_dc_coords => {{ {places} }} }} }}, resources => {{ live => {{ map => map, \
+             dcmap => {{ {targets} }} }} }} }} }}\n",
+            mmdb.display()
+        ),
+    )
+    .unwrap();
+    let arguments = vec!["-c".to_owned(), format!("{home}/etc"), "start".to_owned()];
+    ("/usr/sbin/gdnsd".to_owned(), arguments, (0..SITES).map(node_address).collect())
+}
+
+/// Country codes, and an address for each.
+fn countries() -> impl Iterator<Item = (&'static str, Ipv4Addr)> {
+    let rows = include_str!("../../geoip/centres.tsv").lines().filter(|row| !row.starts_with('#'));
+    rows.enumerate().map(|(at, row)| (row.split('\t').next().unwrap_or_default(), node_address(at)))
+}
+
+const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(10, 9, 9, 9);
+
+fn knot(folder: &Path, port: u16, mmdb: &Path) -> SetUp {
+    let home = folder.display();
+    let mut geo = String::from("live.example.com:\n");
+    for (code, ip) in countries() {
+        let _ = writeln!(geo, "  - geo: \"{code}\"\n    A: {ip}");
+    }
+    std::fs::write(folder.join("geo.conf"), geo).unwrap();
+    std::fs::write(folder.join("example.com.zone"), format!("{ZONE}live 10 A {ELSEWHERE}\n")).unwrap();
+    std::fs::write(
+        folder.join("knot.conf"),
+        format!(
+            "server:\n    listen: 127.0.0.1@{port}\n    rundir: {home}\n    udp-workers: 1\n    tcp-workers: 1\n    \
+             background-workers: 1\n    edns-client-subnet: on\ndatabase:\n    storage: {home}/db\nmod-geoip:\n  - id: \
+             geo\n    config-file: {home}/geo.conf\n    ttl: 10\n    mode: geodb\n    geodb-file: {}\n    geodb-key: [ \
+             country/iso_code ]\nzone:\n  - domain: example.com\n    file: {home}/example.com.zone\n    module: \
+             mod-geoip/geo\n    zonefile-sync: -1\n    journal-content: none\n",
+            mmdb.display()
+        ),
+    )
+    .unwrap();
+    let arguments = vec!["-c".to_owned(), format!("{home}/knot.conf")];
+    let addresses = countries().map(|(_, ip)| ip).chain([ELSEWHERE]).collect();
+    ("/usr/sbin/knotd".to_owned(), arguments, addresses)
+}
+
+fn powerdns(folder: &Path, port: u16, mmdb: &Path) -> SetUp {
+    let home = folder.display();
+    let mut zones = String::from(
+        "domains:\n- domain: example.com\n  ttl: 10\n  records:\n    example.com:\n      - soa: ns1.example.com \
+         hostmaster.example.com 1 7200 900 1209600 300\n      - ns: ns1.example.com\n    ns1.example.com:\n      - a: \
+         127.0.0.1\n",
+    );
+    for (code, ip) in countries() {
+        let _ = writeln!(zones, "    {}.at.example.com:\n      - a: {ip}", code.to_ascii_lowercase());
+    }
+    let _ = writeln!(
+        zones,
+        "    other.at.example.com:\n      - a: {ELSEWHERE}\n  services:\n    live.example.com: \
+         ['%cc.at.example.com', 'other.at.example.com']"
+    );
+    std::fs::write(folder.join("zones.yaml"), zones).unwrap();
+    std::fs::write(
+        folder.join("pdns.conf"),
+        format!(
+            "launch=geoip\ngeoip-zones-file={home}/zones.yaml\ngeoip-database-files=mmdb:{}\n\
+             edns-subnet-processing=yes\nlocal-address=127.0.0.1\nlocal-port={port}\nsocket-dir={home}\n\
+             receiver-threads=1\ndistributor-threads=1\nmax-tcp-connections=256\nsecurity-poll-suffix=\ndaemon=no\n\
+             guardian=no\nloglevel=3\n",
+            mmdb.display()
+        ),
+    )
+    .unwrap();
+    let addresses = countries().map(|(_, ip)| ip).chain([ELSEWHERE]).collect();
+    ("/usr/sbin/pdns_server".to_owned(), vec![format!("--config-dir={home}")], addresses)
+}
+
+fn nearcast(
+    folder: &Path,
+    port: u16,
+    mmdb: &Path,
+    nodes: usize,
+    answers: usize,
+    exporter: SocketAddr,
+) -> SetUp {
+    // A limit that is counted and not reached.
+    let mut text = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\nworkers = 1\n[scrape]\ninterval = \"10s\"\n\
+         [geoip]\ndatabases = [\"{}\"]\n[dns]\nlisten = \"127.0.0.1:{port}\"\nanswers = {answers}\n\
+         responses_per_second = 1000000\n[[dns.zones]]\napex = \"example.com\"\nns = [\"ns1.example.net\"]\n\
+         [[pools]]\nname = \"edges\"\n[[domains]]\nname = \"live.example.com\"\npool = \"edges\"\n",
+        mmdb.display()
+    );
+    for node in 0..nodes {
+        let pop = node % POPS;
+        let (latitude, longitude) = place(pop);
+        let _ = write!(
+            text,
+            "[[nodes]]\nid = \"e{node:05}\"\npool = \"edges\"\npop = \"p{pop:02}\"\naddresses = [\"{}\"]\nlocation = \
+             {{ latitude = {latitude:.4}, longitude = {longitude:.4} }}\nbandwidth = \"10Tbps\"\nexporters = \
+             [\"http://{exporter}/{node}\"]\n",
+            node_address(node)
+        );
+    }
+    let path = folder.join("nearcast.toml");
+    std::fs::write(&path, text).unwrap();
+    let arguments = vec!["serve".to_owned(), "--config".to_owned(), path.display().to_string()];
+    (env!("CARGO_BIN_EXE_nearcast").to_owned(), arguments, (0..nodes).map(node_address).collect())
+}
+
+/// Whether the service whose log this is says so itself.
+fn is_ready(log: &str) -> bool {
+    let Some(at) = log.find("player=") else { return false };
+    let address = log[at + "player=".len()..].split_whitespace().next().unwrap_or_default();
+    let Ok(mut stream) = TcpStream::connect(address) else { return false };
+    let mut answer = String::new();
+    let asked = stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    asked.is_ok() && stream.read_to_string(&mut answer).is_ok() && answer.starts_with("HTTP/1.1 200")
+}
+
+/// One exporter for all nodes, on threads of this process: an idle machine whose clock runs.
+pub(crate) fn exporter() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
-            std::thread::spawn(move || {
-                let mut reader = BufReader::new(stream.try_clone().unwrap());
-                let mut stream = stream;
-                let mut line = String::new();
-                while reader.read_line(&mut line).is_ok_and(|read| read > 0) {
-                    if line == "\r\n" && stream.write_all(page().as_bytes()).is_err() {
-                        return;
-                    }
-                    line.clear();
-                }
-                let _ = reader.read(&mut []);
-            });
+            std::thread::spawn(move || serve_pages(&stream));
         }
     });
     address
 }
 
-fn page() -> String {
-    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
-    let page = format!(
-        "node_time_seconds {now}\nnode_cpu_seconds_total{{cpu=\"0\",mode=\"idle\"}} {}\n\
-         node_network_transmit_bytes_total{{device=\"eth0\"}} {}\n",
-        now * 0.5,
-        now * 1e6,
-    );
-    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: ";
-    format!("{head}{}\r\n\r\n{page}", page.len())
+fn serve_pages(mut stream: &TcpStream) {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    while reader.read_line(&mut line).is_ok_and(|read| read > 0) {
+        if line == "\r\n" {
+            let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
+            let page = format!(
+                "node_time_seconds {now}\nnode_cpu_seconds_total{{cpu=\"0\",mode=\"idle\"}} {}\n\
+                 node_network_transmit_bytes_total{{device=\"eth0\"}} {}\n",
+                now * 0.5,
+                now * 1e6,
+            );
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: ";
+            if stream.write_all(format!("{head}{}\r\n\r\n{page}", page.len()).as_bytes()).is_err() {
+                return;
+            }
+        }
+        line.clear();
+    }
 }

@@ -51,14 +51,19 @@ struct Verdict {
 }
 
 /// Writes the reply; `None`: there is none to give.
-pub(super) fn answer(front: &Front, bytes: &[u8], asker: Asker, out: &mut Vec<u8>) -> Option<Done> {
+pub(super) fn answer(
+    front: &Front,
+    settings: &Settings,
+    bytes: &[u8],
+    asker: Asker,
+    out: &mut Vec<u8>,
+) -> Option<Done> {
     let query = match query::read(bytes) {
         Ok(query) => query,
         Err(Unreadable::Silent) => return None,
         Err(Unreadable::Malformed(head)) => return Some(bare(front, asker, out, head, OptRcode::FORMERR)),
         Err(Unreadable::Opcode(head)) => return Some(bare(front, asker, out, head, OptRcode::NOTIMP)),
     };
-    let settings = front.settings.load();
     let sentence = sentence(front, query.edns.as_ref(), asker);
     let mut reply = Reply::new(out, query.question, limit(asker.transport, query.edns.as_ref()));
     let verdict = match (&query.edns, sentence) {
@@ -66,15 +71,15 @@ pub(super) fn answer(front: &Front, bytes: &[u8], asker: Asker, out: &mut Vec<u8
         (_, Sentence::Cut) => Verdict::cut(&mut reply),
         (Some(edns), _) if edns.version > 0 => Verdict::refused(OptRcode::BADVERS),
         (edns, _) => {
-            let mut verdict = judge(front, &settings, &query, asker, &mut reply);
+            let mut verdict = judge(front, settings, &query, asker, &mut reply);
             if edns.as_ref().is_some_and(|edns| edns.dnssec_ok) {
-                sign::sign(front, &settings, &query, &mut verdict.end, &mut reply);
+                sign::sign(front, settings, &query, &mut verdict.end, &mut reply);
             }
             verdict
         }
     };
     if let Some(edns) = &query.edns {
-        write_options(front, &settings, edns, asker, &verdict, &mut reply);
+        write_options(front, settings, edns, asker, &verdict, &mut reply);
     }
     reply.finish(query.head, &verdict.end);
     Some(Done { rcode: verdict.end.rcode, sentence, by_subnet: verdict.by_subnet })
@@ -223,8 +228,7 @@ fn dynamic(
 
 /// One address of each node that has one of the family, the best node's first.
 pub(super) fn addresses(answer: &Answer, family: Family) -> ArrayVec<IpAddr, MOST_PICKS> {
-    let wanted = |ip: &IpAddr| ip.is_ipv4() == (family == Family::V4);
-    answer.picks.iter().filter_map(|pick| answer.node(pick).addresses().find(wanted)).collect()
+    answer.picks.iter().filter_map(|pick| answer.address(pick, family)).collect()
 }
 
 /// For how many leading bits of the subnet the answer holds: the network that GeoIP knows. Where an IPv6 address stands

@@ -226,8 +226,11 @@ impl<'o> Reply<'o> {
             self.cut();
             return false;
         }
-        self.out.extend_from_slice(&owner.to_be_bytes());
-        write_data(self.out, kind, ttl_s, data);
+        // By one addition: an answer has several records.
+        let ([o, p], [k, l], [c, d]) = (owner.to_be_bytes(), kind.to_be_bytes(), CLASS.to_be_bytes());
+        let ([t, u, v, w], [m, n]) = (ttl_s.to_be_bytes(), short(data.len()));
+        self.out.extend_from_slice(&[o, p, k, l, c, d, t, u, v, w, m, n]);
+        self.out.extend_from_slice(data);
         true
     }
 

@@ -8,13 +8,14 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Longest query read: beyond it the connection ends. Queries have a question and an OPT.
 const LONGEST_QUERY: usize = 4_096;
+/// Octets that are read at once; those of a query that is longer come in several calls.
+const BUFFER: usize = 1_024;
 
 /// Accepts until `cancel`, which also ends open connections: a resolver asks again.
 pub(super) async fn run(
@@ -57,7 +60,7 @@ pub(super) async fn run(
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept DNS connections");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                sleep(ACCEPT_PAUSE).await;
             }
         }
     }
@@ -87,13 +90,18 @@ async fn serve(
 }
 
 async fn converse(
-    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
     from: SocketAddr,
     transport: DnsTransport,
     front: &Front,
 ) -> io::Result<()> {
+    // A length and its query come by one call.
+    let mut stream = BufReader::with_capacity(BUFFER, stream);
     let (mut query, mut reply, mut framed) = (Vec::new(), Vec::new(), Vec::new());
+    // One timer that is put off again and again: cheaper than one for each query.
+    let mut patience = pin!(sleep(PATIENCE));
     loop {
+        patience.as_mut().reset(Instant::now() + PATIENCE);
         let turn = async {
             let length = usize::from(stream.read_u16().await?);
             if length > LONGEST_QUERY {
@@ -115,6 +123,10 @@ async fn converse(
             stream.write_all(&framed).await?;
             stream.flush().await
         };
-        timeout(PATIENCE, turn).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        tokio::select! {
+            biased;
+            done = turn => done?,
+            () = patience.as_mut() => return Err(io::ErrorKind::TimedOut.into()),
+        }
     }
 }

@@ -15,7 +15,9 @@ use crate::config::{DnsZone, Domain};
 /// All zones.
 #[derive(Debug, Default)]
 pub(super) struct Zones {
-    apexes: HashMap<Box<[u8]>, Zone>,
+    zones: Vec<Zone>,
+    /// Places in `zones`.
+    apexes: HashMap<Box<[u8]>, usize>,
     names: HashMap<Box<[u8]>, Entry>,
     /// What the zone above says of a zone of ours that lies in another one of ours.
     cuts: HashMap<Box<[u8]>, Entry>,
@@ -43,6 +45,8 @@ pub(super) struct Entry {
     pub(super) domain: Option<Box<str>>,
     /// And whose HTTPS records, unless there are static ones.
     pub(super) tells_https: bool,
+    /// Its zone's place.
+    zone: usize,
     sets: Vec<RecordSet>,
 }
 
@@ -88,7 +92,8 @@ impl Zones {
                 entry.add(Rtype::DNSKEY.to_int(), KEY_TTL_S, key.dnskey().into());
                 cut.add(Rtype::DS.to_int(), KEY_TTL_S, key.ds().into());
             }
-            all.apexes.insert(apex.clone(), Zone { apex, soa: serials, negative_ttl_s, keys, hosts });
+            all.apexes.insert(apex.clone(), all.zones.len());
+            all.zones.push(Zone { apex, soa: serials, negative_ttl_s, keys, hosts });
             for record in &zone.records {
                 all.names.entry(record.owner.clone()).or_default().add(
                     record.kind,
@@ -106,7 +111,17 @@ impl Zones {
             }
         }
         all.add_parents();
+        all.settle();
         all
+    }
+
+    /// Tells every name its zone, so that whoever asks for one that is there has it by one look.
+    fn settle(&mut self) {
+        let mut names = std::mem::take(&mut self.names);
+        for (name, entry) in &mut names {
+            entry.zone = self.place_of(name).unwrap_or_default();
+        }
+        self.names = names;
     }
 
     /// Names between an apex and what is below it, be that another apex.
@@ -124,10 +139,14 @@ impl Zones {
 
     /// The zone that a name, in lower case, belongs to: that of the longest apex.
     fn zone_of(&self, name: &[u8]) -> Option<&Zone> {
+        self.zones.get(self.place_of(name)?)
+    }
+
+    fn place_of(&self, name: &[u8]) -> Option<usize> {
         let mut above = name;
         loop {
-            if let Some(zone) = self.apexes.get(above) {
-                return Some(zone);
+            if let Some(place) = self.apexes.get(above) {
+                return Some(*place);
             }
             above = parent(above)?;
         }
@@ -148,11 +167,12 @@ impl Zones {
         {
             return Found::Here(zone, cut);
         }
-        let Some(zone) = self.zone_of(name) else { return Found::Outside };
-        match self.names.get(name) {
-            Some(entry) => Found::Here(zone, entry),
-            None => Found::Missing(zone),
+        if let Some(entry) = self.names.get(name)
+            && let Some(zone) = self.zones.get(entry.zone)
+        {
+            return Found::Here(zone, entry);
         }
+        self.zone_of(name).map_or(Found::Outside, Found::Missing)
     }
 }
 

@@ -110,7 +110,7 @@ impl Resolver {
     /// Those of [`Resolver::resolve`].
     pub fn explain(&self, question: &Question<'_>) -> Result<Explanation, Refusal> {
         let located = self.locator.locate(question.client);
-        let answer = self.answer(question, located, u32::MAX, consider)?;
+        let answer = self.answer(self.state.live(), question, located, u32::MAX, consider)?;
         let live = &answer.live;
         let now = self.state.clock().now();
         let spec = &live.fleet.domains[usize::from(answer.domain)];

@@ -27,7 +27,7 @@ impl Resolver {
     /// As for [`Self::resolve`].
     pub fn consider(&self, question: &Question<'_>) -> Result<Answer, Refusal> {
         let located = self.locator.locate(question.client);
-        self.answer(question, located, u32::MAX, consider)
+        self.answer(self.state.live(), question, located, u32::MAX, consider)
     }
 
     /// The node of which this is the name (its id in lower case, dashes for dots), if players are sent to it.

@@ -1,6 +1,9 @@
 //! Answers to DNS resolvers, who keep them for all of their clients.
 
 use std::net::IpAddr;
+use std::sync::Arc;
+
+use arc_swap::Guard;
 
 use super::{Answer, Question, Refusal, Resolver};
 use crate::schedule::affinity;
@@ -9,6 +12,7 @@ use crate::schedule::decide::{Decision, consider_shared, decide_shared};
 use crate::schedule::fleet::Fleet;
 use crate::schedule::recursors::{Bounds, Crowd};
 use crate::schedule::scene::{Ask, Family, mix};
+use crate::state::Live;
 use crate::state::recent::Entry;
 
 /// Leading bits of an address that DNS resolvers of one operator and place share, where they tell no client's.
@@ -33,8 +37,10 @@ impl Resolver {
     /// # Errors
     /// Those of [`Resolver::resolve`].
     pub fn resolve_shared(&self, question: &Question<'_>, kept: Kept) -> Result<Answer, Refusal> {
-        let books = self.state.live().plan.booking;
-        let answer = self.shared(question, kept, if books { decide_shared } else { consider_shared })?;
+        let live = self.state.live();
+        let books = live.plan.booking;
+        let answer =
+            self.shared(live, question, kept, if books { decide_shared } else { consider_shared })?;
         if let Some(booked) = &answer.booked {
             for pick in &answer.picks {
                 answer.live.recent.push(&Entry { node: pick.node, ..*booked });
@@ -48,11 +54,12 @@ impl Resolver {
     /// # Errors
     /// Those of [`Resolver::resolve`].
     pub fn consider_shared(&self, question: &Question<'_>, kept: Kept) -> Result<Answer, Refusal> {
-        self.shared(question, kept, consider_shared)
+        self.shared(self.state.live(), question, kept, consider_shared)
     }
 
     fn shared(
         &self,
+        live: Guard<Arc<Live>>,
         question: &Question<'_>,
         kept: Kept,
         choose: impl Fn(&Fleet, &Ledger, &Ask<'_>, &Crowd) -> Decision,
@@ -61,7 +68,9 @@ impl Resolver {
         let key = key(question, kept.subnet.map(|bits| bits.min(located.prefix)));
         let bounds = Bounds { ttl_s: kept.longest_s, count: question.count };
         let crowd = self.state.recursors().asks(key, bounds, self.now());
-        self.answer(question, located, crowd.ttl_s, |fleet, ledger, ask| choose(fleet, ledger, ask, &crowd))
+        self.answer(live, question, located, crowd.ttl_s, |fleet, ledger, ask| {
+            choose(fleet, ledger, ask, &crowd)
+        })
     }
 }
 

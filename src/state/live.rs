@@ -1,5 +1,6 @@
 //! Live: one configuration's fleet with its ledger and the memory of its nodes.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -61,14 +62,20 @@ pub struct Live {
     /// How many fleets were in force before this one.
     pub generation: u64,
     cells: Box<[NodeCell]>,
-    /// When the oldest part of each node's evidence came, ms; 0: there is none. The same is in its report, which is not
-    /// as near.
+    /// When the oldest part of each node's evidence came, ms, or [`NEVER`]: of the report, apart from it because every
+    /// answer asks for that of all its nodes.
     evidence: Box<[AtomicU64]>,
     /// What this replica has learnt from the whole fleet. Taken by scrapes only.
     learnt: Mutex<Learnt>,
     /// `"203.0.113.10"` with its quotes, ready for an answer: first IPv4 and first IPv6 address of each node.
     addresses: Box<[(Box<str>, Box<str>)]>,
+    /// The same as they are. Apart from the nodes, which are large: an answer by DNS needs nothing else of them.
+    first_v4: Box<[Option<Ipv4Addr>]>,
+    first_v6: Box<[Option<Ipv6Addr>]>,
 }
+
+/// No evidence.
+const NEVER: u64 = u64::MAX;
 
 // === impl Live ===
 
@@ -99,10 +106,12 @@ impl Live {
             hosts: Hosts::of(&fleet),
             plan,
             generation: 0,
-            evidence: fleet.nodes.iter().map(|_| AtomicU64::new(0)).collect(),
+            evidence: fleet.nodes.iter().map(|_| AtomicU64::new(NEVER)).collect(),
             cells,
             learnt: Mutex::new(learnt),
             addresses: addresses.collect(),
+            first_v4: fleet.nodes.iter().map(|node| node.ipv4.first().copied()).collect(),
+            first_v6: fleet.nodes.iter().map(|node| node.ipv6.first().copied()).collect(),
             fleet,
         }
     }
@@ -121,7 +130,8 @@ impl Live {
     /// When the oldest part of a node's evidence came.
     #[must_use]
     pub fn evidence(&self, node: NodeIndex) -> Option<Moment> {
-        Some(Moment(self.evidence[node.get()].load(Relaxed))).filter(|evidence| evidence.0 > 0)
+        let ms = self.evidence[node.get()].load(Relaxed);
+        (ms != NEVER).then_some(Moment(ms))
     }
 
     /// A node's first IPv4 and IPv6 address as JSON strings; empty where it has none.
@@ -129,6 +139,18 @@ impl Live {
     pub fn addresses_json(&self, node: NodeIndex) -> (&str, &str) {
         let (v4, v6) = &self.addresses[node.get()];
         (v4, v6)
+    }
+
+    /// A node's first IPv4 address.
+    #[must_use]
+    pub fn first_v4(&self, node: NodeIndex) -> Option<Ipv4Addr> {
+        self.first_v4[node.get()]
+    }
+
+    /// A node's first IPv6 address.
+    #[must_use]
+    pub fn first_v6(&self, node: NodeIndex) -> Option<Ipv6Addr> {
+        self.first_v6[node.get()]
     }
 
     /// Takes in a probe and judges the node anew.
@@ -226,8 +248,7 @@ impl Live {
         }
         self.ledger.update(index, &watch.line(node, self.plan.watch, &learnt, now));
         self.ledger.release(index, watch.take_settled_kbps());
-        self.evidence[index.get()].store(report.evidence.map_or(0, |evidence| evidence.0), Relaxed);
-        let before = cell.report.swap(Arc::new(report));
+        let before = self.store(index, cell, Arc::new(report));
         let after = cell.report.load();
         if before.state != after.state {
             tracing::info!(
@@ -238,6 +259,12 @@ impl Live {
                 "node state changed"
             );
         }
+    }
+
+    /// Puts a report in force, and returns the one before it.
+    fn store(&self, index: NodeIndex, cell: &NodeCell, report: Arc<NodeReport>) -> Arc<NodeReport> {
+        self.evidence[index.get()].store(report.evidence.map_or(NEVER, |evidence| evidence.0), Relaxed);
+        cell.report.swap(report)
     }
 
     /// Spreads the streams there are over the nodes that others pull from.
@@ -260,8 +287,7 @@ impl Live {
                 index,
                 &LineUpdate { status: update.status & !status::REACH | reach(node), ..update },
             );
-            self.evidence[index.get()].store(before.evidence[old.get()].load(Relaxed), Relaxed);
-            cell.report.store(before.report(old));
+            self.store(index, cell, before.report(old));
         }
         for (index, node) in (0u32..).map(NodeIndex).zip(&self.fleet.nodes) {
             if before.fleet.by_id(&node.id).is_none() {
