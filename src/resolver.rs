@@ -1,7 +1,7 @@
 //! The one door: a question becomes an answer here and nowhere else.
 //!
-//! Locate, decide, book, choose the lifetime. Every front (HTTP now; redirects and DNS later) goes through
-//! [`Resolver::resolve`], nothing goes around it, so all of them share one promise.
+//! Locate, decide, book, choose the lifetime. Every front goes through [`Resolver::resolve`], DNS for those who keep an
+//! answer for others through [`Resolver::resolve_shared`]; nothing goes around it, so all of them share one promise.
 //! No lock, no await, no allocation: a question costs a microsecond at most.
 
 mod bitrate;
@@ -52,7 +52,7 @@ pub use self::drain::{PreviewView, TakerView};
 pub use self::explain::{CandidateView, Explanation, SubnetView};
 pub use self::names::Named;
 pub use self::rtt::{MOST_TIMES, ReportRefusal};
-pub use self::shared::Kept;
+pub use self::shared::{Kept, scope};
 pub use self::streams::{Admission, Upstream};
 pub use self::token::TokenKey;
 pub use self::upstream::{Pull, PullRefusal, PulledFrom};

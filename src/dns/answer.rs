@@ -15,7 +15,7 @@ use super::reply::{End, PAYLOAD, Reply};
 use super::service::{self, Form, Meaning, Telling};
 use super::zones::{Found, Zone};
 use super::{Front, Settings, cookie, sign};
-use crate::resolver::{Answer, Family, Kept, MOST_PICKS, Question, Refusal, Want, Why};
+use crate::resolver::{Answer, Family, Kept, MOST_PICKS, Question, Refusal, Want, Why, scope};
 use crate::telemetry::{DnsTransport, Refused};
 
 /// HINFO of an answer to ANY: CPU "RFC8482", no OS.
@@ -220,7 +220,7 @@ fn dynamic(
     }
     answers.took(began);
     Verdict {
-        scope: subnet.map_or(0, |subnet| scope(subnet, answer.located.prefix)),
+        scope: subnet.map_or(0, |subnet| scope(subnet.ip, subnet.source, answer.located.prefix)),
         by_subnet: subnet.is_some(),
         ..Verdict::authoritative(OptRcode::NOERROR)
     }
@@ -229,15 +229,6 @@ fn dynamic(
 /// One address of each node that has one of the family, the best node's first.
 pub(super) fn addresses(answer: &Answer, family: Family) -> ArrayVec<IpAddr, MOST_PICKS> {
     answer.picks.iter().filter_map(|pick| answer.address(pick, family)).collect()
-}
-
-/// For how many leading bits of the subnet the answer holds: the network that GeoIP knows. Where an IPv6 address stands
-/// for an IPv4 one the database's prefix is of that one, so the answer is for the asked subnet alone.
-fn scope(subnet: Subnet, prefix: u8) -> u8 {
-    match subnet.ip {
-        IpAddr::V6(ip) if matches!(ip.segments()[0], 0 | 0x64 | 0x2002) => subnet.source,
-        _ => prefix,
-    }
 }
 
 fn write_options(

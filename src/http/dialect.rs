@@ -166,11 +166,8 @@ fn limited(exhausted: Exhausted) -> Response {
 }
 
 /// One address of each node in a family, best node first: those that `/resolve` names.
-fn addresses(answer: &Answer, is_v4: bool) -> impl Iterator<Item = IpAddr> {
-    answer
-        .picks
-        .iter()
-        .filter_map(move |pick| answer.node(pick).addresses().find(|ip: &IpAddr| ip.is_ipv4() == is_v4))
+fn addresses(answer: &Answer, family: Family) -> impl Iterator<Item = IpAddr> {
+    answer.picks.iter().filter_map(move |pick| answer.address(pick, family))
 }
 
 /// An answer in a dialect's words; it may be kept for as long as `/resolve` would say.

@@ -14,7 +14,7 @@ use super::problem::Problem;
 use super::query::Params;
 use super::resolve::Asked;
 use super::{Front, dashboard};
-use crate::resolver::{Explanation, Family, Question, SubnetView};
+use crate::resolver::{Explanation, Family, Question, SubnetView, scope};
 
 /// The decision for the question of `/resolve`, with every candidate. An operator may ask for any `ip`.
 pub(super) async fn show(
@@ -47,7 +47,8 @@ pub(super) fn explained(front: &Front, query: Option<&str>, client: IpAddr) -> R
         family: if names_families { question.family } else { Family::V4 },
         ..question
     })?;
-    let scope = if says_something { scope(subnet, explanation.geo.network) } else { 0 };
+    let located = explanation.geo.network.prefix_len();
+    let scope = if says_something { scope(subnet.network(), subnet.prefix_len(), located) } else { 0 };
     explanation.subnet = Some(SubnetView { network: subnet, scope });
     Ok(explanation)
 }
@@ -64,13 +65,4 @@ fn read_subnet(query: Option<&str>) -> Result<(Option<IpNet>, bool), Problem> {
     });
     params.verdict()?;
     Ok((subnet, names_families))
-}
-
-/// SCOPE PREFIX-LENGTH of the DNS: the network that GeoIP knows. Where an IPv6 address stands for an IPv4 one, that
-/// network is of the latter, so the answer is for the asked subnet alone.
-fn scope(subnet: IpNet, located: IpNet) -> u8 {
-    match subnet.network() {
-        IpAddr::V6(ip) if matches!(ip.segments()[0], 0 | 0x64 | 0x2002) => subnet.prefix_len(),
-        _ => located.prefix_len(),
-    }
 }

@@ -67,14 +67,31 @@ impl Resolver {
         let located = self.locator.locate(question.client);
         let key = key(question, kept.subnet.map(|bits| bits.min(located.prefix)));
         let bounds = Bounds { ttl_s: kept.longest_s, count: question.count };
-        let crowd = self.state.recursors().asks(key, bounds, self.now());
-        self.answer(live, question, located, crowd.ttl_s, |fleet, ledger, ask| {
+        let recursors = self.state.recursors();
+        let crowd = recursors.asks(key, bounds, self.now());
+        let answer = self.answer(live, question, located, crowd.ttl_s, |fleet, ledger, ask| {
             choose(fleet, ledger, ask, &crowd)
-        })
+        });
+        let ttl_s = answer.as_ref().map_or(0, |answer| answer.ttl_s);
+        if ttl_s != crowd.ttl_s {
+            recursors.gave(key, ttl_s);
+        }
+        answer
     }
 }
 
-/// What one kept answer is for: the domain, the addresses that are asked for, and whose clients get it.
+/// For how many leading bits of a client subnet an answer holds (SCOPE PREFIX-LENGTH, RFC 7871 §7.2.1): of the network that
+/// GeoIP knows, `located`. Where an IPv6 address stands for an IPv4 one, that network is of the latter, so the answer is for
+/// the asked subnet alone, `told` bits long.
+#[must_use]
+pub fn scope(subnet: IpAddr, told: u8, located: u8) -> u8 {
+    match subnet {
+        IpAddr::V6(ip) if matches!(ip.segments()[0], 0 | 0x64 | 0x2002) => told,
+        _ => located,
+    }
+}
+
+/// What one kept answer is for: the domain, the addresses and ports that are asked for, and whose clients get it.
 fn key(question: &Question<'_>, told: Option<u8>) -> u64 {
     let (network, bits) = match crate::geo::canonical(question.client) {
         IpAddr::V4(ip) => (u128::from(u32::from(ip)) << 96, told.unwrap_or(SITE_BITS.0)),
@@ -86,6 +103,7 @@ fn key(question: &Question<'_>, told: Option<u8>) -> u64 {
         Family::V4 => 1,
         Family::V6 => 2,
     };
-    let halves = [(network >> 64) as u64, network as u64, u64::from(bits) << 2 | family];
+    let asked = u64::from(question.want.way.bits()) << 32 | u64::from(bits) << 2 | family;
+    let halves = [(network >> 64) as u64, network as u64, asked];
     halves.into_iter().fold(affinity::hash(question.domain.as_bytes()), |hash, half| mix(hash ^ half))
 }

@@ -13,7 +13,7 @@
 //!
 //! *What is booked* is `1 + λ·lifetime` viewers: the client that had the recursor ask, and those that come while it knows.
 //! (The evidence booked ω. But a lifetime of β/ω makes the crowds of large and small recursors alike, which ω does not
-//! see: in the simulator that is 171 overloaded node-minutes at a TTL of a minute, and this 44.)
+//! see: in the simulator that is 171 overloaded node-minutes at a TTL of a minute, and this some 50.)
 //!
 //! *Limits*: a recursor whose clients come in a rush is taken for what it was until it has asked a few times more. Whoever
 //! asks often in the name of many networks is believed to have crowds, up to thirty times those of the mean: what is booked
@@ -123,6 +123,16 @@ impl Recursors {
         place.known.store(u64::from(g.to_bits()) << 32 | ttl_ms, Relaxed);
         place.asked.store(tag << TIME_BITS | now.0.max(1) & TIME_MASK, Relaxed);
         crowd
+    }
+
+    /// What it was given in the end holds for so long instead, s; 0: there was nothing to keep.
+    pub fn gave(&self, key: u64, ttl_s: u32) {
+        let (tag, place) = self.place(key);
+        if place.asked.load(Relaxed) >> TIME_BITS == tag {
+            let g = place.known.load(Relaxed) & !u64::from(u32::MAX);
+            let ttl_ms = u64::from(ttl_s) * 1_000;
+            place.known.store(g | ttl_ms, Relaxed);
+        }
     }
 
     /// A second is over: what was is forgotten a little.
@@ -249,6 +259,23 @@ mod tests {
         let again = ask(601_501);
         assert!(again.viewers < 2.0, "{again:?}");
         assert!(ask(602_001).viewers < again.viewers + 0.6 * 50.0, "half of its life is over");
+    }
+
+    /// An answer may hold for less than its recursor's size calls for: gaps are counted from when it ended.
+    #[test]
+    fn a_lifetime_that_was_cut_short_makes_nobody_larger() {
+        let size = |given_s: Option<u32>| {
+            let (recursors, _) = after_a_while(&[0.5; 5]);
+            let key = crate::schedule::scene::mix(77);
+            let bounds = Bounds { ttl_s: 60, count: MOST_PICKS };
+            for turn in 0..20 {
+                recursors.asks(key, bounds, Moment(700_000 + turn * 7_000));
+                given_s.into_iter().for_each(|given_s| recursors.gave(key, given_s));
+            }
+            recursors.asks(key, bounds, Moment(840_000)).size
+        };
+        let (told, untold) = (size(Some(5)), size(None));
+        assert!(told < 1.2 && untold > 1.8, "2 s after each end: {told}; {untold} if nobody says so");
     }
 
     #[test]

@@ -172,8 +172,8 @@ fn one(answered: &Answered, family: Family) -> serde_json::Result<String> {
     serde_json::to_string(&One {
         host,
         client_ip: answered.client,
-        ips: (family != Family::V6).then(|| ips(answer, true)),
-        ipsv6: (family != Family::V4).then(|| ips(answer, false)),
+        ips: (family != Family::V6).then(|| ips(answer, Family::V4)),
+        ipsv6: (family != Family::V4).then(|| ips(answer, Family::V6)),
         ttl: origin_ttl.unwrap_or(NOTHING_TTL_S),
         origin_ttl,
     })
@@ -191,7 +191,7 @@ fn many(answered: &Answered, family: Family) -> serde_json::Result<String> {
             Item {
                 host,
                 client_ip: answered.client,
-                ips: ips(answer.as_ref(), *kind == A),
+                ips: ips(answer.as_ref(), if *kind == A { Family::V4 } else { Family::V6 }),
                 r#type: *kind,
                 ttl: origin_ttl.unwrap_or(NOTHING_TTL_S),
                 origin_ttl,
@@ -201,8 +201,8 @@ fn many(answered: &Answered, family: Family) -> serde_json::Result<String> {
     serde_json::to_string(&Many { dns: items.collect() })
 }
 
-fn ips(answer: Option<&Answer>, is_v4: bool) -> Vec<IpAddr> {
-    answer.into_iter().flat_map(|answer| addresses(answer, is_v4)).collect()
+fn ips(answer: Option<&Answer>, family: Family) -> Vec<IpAddr> {
+    answer.into_iter().flat_map(|answer| addresses(answer, family)).collect()
 }
 
 fn worded(code: &'static str, problem: &Problem) -> Response {

@@ -186,18 +186,18 @@ impl Shape {
     fn record(self, line: &mut String, answer: Option<&Answer>) {
         let (wants_v4, wants_v6) = (self.family != Family::V6, self.family != Family::V4);
         if wants_v4 {
-            self.addresses(line, answer, true);
+            self.addresses(line, answer, Family::V4);
         }
         if wants_v4 && wants_v6 {
             line.push('-');
         }
         if wants_v6 {
-            self.addresses(line, answer, false);
+            self.addresses(line, answer, Family::V6);
         }
     }
 
-    fn addresses(self, line: &mut String, answer: Option<&Answer>, is_v4: bool) {
-        let found: Vec<IpAddr> = answer.into_iter().flat_map(|answer| addresses(answer, is_v4)).collect();
+    fn addresses(self, line: &mut String, answer: Option<&Answer>, family: Family) {
+        let found: Vec<IpAddr> = answer.into_iter().flat_map(|answer| addresses(answer, family)).collect();
         if found.is_empty() {
             // "0 means that there is no record" [1].
             line.push('0');
