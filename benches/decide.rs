@@ -15,11 +15,10 @@ use nearcast::schedule::affinity::Bucket;
 use nearcast::schedule::booking::{Ledger, LineUpdate, status};
 use nearcast::schedule::decide::decide;
 use nearcast::schedule::fleet::{DomainSpec, Fleet, OnOverload, PoolIndex, PoolSpec};
-use nearcast::schedule::node::{MediaPorts, Node, NodeIndex, Role};
+use nearcast::schedule::node::{Node, NodeIndex};
 use nearcast::schedule::place::Location;
 use nearcast::schedule::policy::{Plain, Policy, PolicyKind};
 use nearcast::schedule::scene::{Ask, Family, Picks, Scene, mix};
-use nearcast::schedule::thresholds::Thresholds;
 
 const ASKS: usize = 20_000;
 
@@ -63,23 +62,10 @@ fn fleet(nodes: usize, pops: usize, dice: &mut Dice) -> Fleet {
     let places: Vec<Location> =
         (0..pops).map(|i| dice.near(cities[i % cities.len()].place, spread)).collect();
     let nodes = (0..nodes).map(|i| Node {
-        id: format!("e{i:05}").into(),
-        pool: "edges".into(),
-        role: Role::Edge,
-        pop: format!("p{:04}", i % pops).into(),
         ipv4: vec![std::net::Ipv4Addr::from(0x0a00_0000 + u32::try_from(i).unwrap())],
-        ipv6: Vec::new(),
         location: Some(places[i % pops]),
         bandwidth_mbps: Some([1e3, 2e3, 4e3, 1e4, 2e4, 4e4][(dice.unit() * 6.0) as usize]),
-        weight: 1.0,
-        price: 1.0,
-        isps: Vec::new(),
-        thresholds: Thresholds::default(),
-        ports: MediaPorts::default(),
-        processes: Vec::new(),
-        interfaces: Vec::new(),
-        exporters: Vec::new(),
-        missed: None,
+        ..Node::new(&format!("e{i:05}"), "edges", &format!("p{:04}", i % pops))
     });
     let pool = PoolSpec { name: "edges".into(), on_overload: OnOverload::Serve };
     let domain = DomainSpec { name: "live".into(), pool: "edges".into(), policy: PolicyKind::Priced };

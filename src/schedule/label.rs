@@ -41,29 +41,9 @@ pub(super) fn index(nodes: &[Node], by_id: &HashMap<Box<str>, NodeIndex>) -> Has
 mod tests {
     use super::*;
     use crate::schedule::fleet::{Fleet, PoolSpec};
-    use crate::schedule::node::{MediaPorts, Role};
-    use crate::schedule::thresholds::Thresholds;
 
     fn node(id: &str) -> Node {
-        Node {
-            id: id.into(),
-            pool: "edges".into(),
-            role: Role::Edge,
-            pop: "shanghai".into(),
-            ipv4: vec![[192, 0, 2, 1].into()],
-            ipv6: Vec::new(),
-            location: None,
-            bandwidth_mbps: None,
-            weight: 1.0,
-            price: 1.0,
-            isps: Vec::new(),
-            thresholds: Thresholds::default(),
-            ports: MediaPorts::default(),
-            processes: Vec::new(),
-            interfaces: Vec::new(),
-            exporters: Vec::new(),
-            missed: None,
-        }
+        Node { ipv4: vec![[192, 0, 2, 1].into()], ..Node::new(id, "edges", "shanghai") }
     }
 
     #[test]

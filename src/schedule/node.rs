@@ -102,6 +102,30 @@ impl Role {
 // === impl Node ===
 
 impl Node {
+    /// An edge of which nothing else is told.
+    #[must_use]
+    pub fn new(id: &str, pool: &str, pop: &str) -> Self {
+        Self {
+            id: id.into(),
+            pool: pool.into(),
+            role: Role::Edge,
+            pop: pop.into(),
+            ipv4: Vec::new(),
+            ipv6: Vec::new(),
+            location: None,
+            bandwidth_mbps: None,
+            weight: 1.0,
+            price: 1.0,
+            isps: Vec::new(),
+            thresholds: Thresholds::default(),
+            ports: MediaPorts::default(),
+            processes: Vec::new(),
+            interfaces: Vec::new(),
+            exporters: Vec::new(),
+            missed: None,
+        }
+    }
+
     /// All addresses, IPv4 first.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
         self.ipv4.iter().map(|ip| IpAddr::V4(*ip)).chain(self.ipv6.iter().map(|ip| IpAddr::V6(*ip)))

@@ -184,27 +184,11 @@ fn named(disk: Option<&(Box<str>, f64)>) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schedule::node::{MediaPorts, Role};
 
     fn node(disk_busy: f64) -> Node {
         Node {
-            price: 1.0,
-            isps: Vec::new(),
-            id: "sh-1".into(),
-            pool: "edges".into(),
-            role: Role::Edge,
-            pop: "shanghai".into(),
-            ipv4: Vec::new(),
-            ipv6: Vec::new(),
-            location: None,
-            bandwidth_mbps: None,
-            weight: 1.0,
             thresholds: Thresholds { disk_busy, ..Thresholds::default() },
-            ports: MediaPorts::default(),
-            processes: Vec::new(),
-            interfaces: Vec::new(),
-            exporters: Vec::new(),
-            missed: None,
+            ..Node::new("sh-1", "edges", "shanghai")
         }
     }
 

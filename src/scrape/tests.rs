@@ -10,33 +10,13 @@ use tokio::time::Instant;
 
 use super::probe::{Probed, Prober, Question};
 use super::*;
-use crate::schedule::node::{MediaPorts, Role};
 use crate::schedule::reading::{ProbeFailure, Reading, Timing};
-use crate::schedule::thresholds::Thresholds;
 
 pub(super) const SETTINGS: config::Scrape =
     config::Scrape { interval_ms: 10_000, timeout_ms: 3_000, body_limit_bytes: 4 << 20, concurrency: 128 };
 
 pub(super) fn node(id: &str, exporters: &[&str]) -> Node {
-    Node {
-        id: id.into(),
-        pool: "edges".into(),
-        role: Role::Edge,
-        pop: "pop".into(),
-        ipv4: Vec::new(),
-        ipv6: Vec::new(),
-        location: None,
-        bandwidth_mbps: None,
-        weight: 1.0,
-        price: 1.0,
-        isps: Vec::new(),
-        thresholds: Thresholds::default(),
-        ports: MediaPorts::default(),
-        processes: Vec::new(),
-        interfaces: Vec::new(),
-        exporters: exporters.iter().map(|url| Box::from(*url)).collect(),
-        missed: None,
-    }
+    Node { exporters: exporters.iter().map(|url| Box::from(*url)).collect(), ..Node::new(id, "edges", "pop") }
 }
 
 /// Takes some time for each probe and notes how many are under way.

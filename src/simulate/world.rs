@@ -12,7 +12,7 @@ use std::net::Ipv4Addr;
 use anyhow::Context;
 
 use crate::schedule::fleet::{DomainSpec, Fleet, OnOverload, PoolSpec};
-use crate::schedule::node::{MediaPorts, Node, Role};
+use crate::schedule::node::Node;
 use crate::schedule::place::Location;
 use crate::schedule::policy::PolicyKind;
 use crate::schedule::terms::TermSettings;
@@ -325,23 +325,11 @@ fn number(text: &str) -> anyhow::Result<f64> {
 /// What the scheduler is told of an edge.
 fn node(spec: &Spec, index: u32) -> Node {
     Node {
-        id: spec.id.clone(),
-        pool: POOL.into(),
-        role: Role::Edge,
-        pop: spec.pop.clone(),
         ipv4: vec![Ipv4Addr::from(0xC612_0000 + index)],
-        ipv6: Vec::new(),
         location: Some(spec.location),
         bandwidth_mbps: Some(spec.machine.egress_mbps),
-        weight: 1.0,
-        price: 1.0,
-        isps: Vec::new(),
-        thresholds: Thresholds::default(),
-        ports: MediaPorts::default(),
-        processes: Vec::new(),
-        interfaces: Vec::new(),
         exporters: vec![format!("http://{}/metrics", spec.id).into()],
-        missed: None,
+        ..Node::new(&spec.id, POOL, &spec.pop)
     }
 }
 

@@ -37,29 +37,16 @@ mod tests {
     use super::*;
     use crate::schedule::Moment;
     use crate::schedule::fleet::PoolSpec;
-    use crate::schedule::node::{MediaPorts, Node, Role};
-    use crate::schedule::thresholds::Thresholds;
+    use crate::schedule::node::Node;
+
     use crate::schedule::uplink::{Uplink, UplinkSpec};
 
     fn node(id: &str) -> Node {
         Node {
-            id: id.into(),
-            pool: "edges".into(),
-            role: Role::Edge,
-            pop: "shanghai".into(),
             ipv4: vec![[192, 0, 2, 1].into()],
-            ipv6: Vec::new(),
-            location: None,
             bandwidth_mbps: Some(1_000.0),
-            weight: 1.0,
-            price: 1.0,
-            isps: Vec::new(),
-            thresholds: Thresholds::default(),
-            ports: MediaPorts::default(),
-            processes: Vec::new(),
-            interfaces: Vec::new(),
             exporters: vec!["http://192.0.2.1:9100/metrics".into()],
-            missed: None,
+            ..Node::new(id, "edges", "shanghai")
         }
     }
 

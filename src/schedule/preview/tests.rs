@@ -3,9 +3,8 @@
 use super::*;
 use crate::schedule::booking::LineUpdate;
 use crate::schedule::fleet::{DomainSpec, PoolSpec};
-use crate::schedule::node::{MediaPorts, Node, Role};
+use crate::schedule::node::Node;
 use crate::schedule::policy::PolicyKind;
-use crate::schedule::thresholds::Thresholds;
 use crate::schedule::watch::reach;
 
 const SHANGHAI: (f64, f64) = (31.23, 121.47);
@@ -19,23 +18,10 @@ fn at((latitude, longitude): (f64, f64)) -> Location {
 /// 1 Gbit/s, 800 of which may be used.
 fn node(id: &str, pool: &str, pop: &str, place: (f64, f64)) -> Node {
     Node {
-        id: id.into(),
-        pool: pool.into(),
-        role: Role::Edge,
-        pop: pop.into(),
         ipv4: vec![[192, 0, 2, 1].into()],
-        ipv6: Vec::new(),
         location: Some(at(place)),
         bandwidth_mbps: Some(1_000.0),
-        weight: 1.0,
-        price: 1.0,
-        isps: Vec::new(),
-        thresholds: Thresholds::default(),
-        ports: MediaPorts::default(),
-        processes: Vec::new(),
-        interfaces: Vec::new(),
-        exporters: Vec::new(),
-        missed: None,
+        ..Node::new(id, pool, pop)
     }
 }
 

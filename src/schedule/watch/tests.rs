@@ -4,31 +4,16 @@ mod pulses;
 
 use super::*;
 use crate::schedule::booking::Line;
-use crate::schedule::node::{MediaPorts, Role};
 use crate::schedule::reading::{HostReading, MediaReading, ProcessCpu, ProcessReading, StreamReading};
-use crate::schedule::thresholds::Thresholds;
 
 const SETTINGS: WatchSettings = WatchSettings { interval_ms: 10_000, assumed_mbps: 1_000.0 };
 
 fn node(exporters: &[&str]) -> Node {
     Node {
-        id: "sh-1".into(),
-        pool: "edges".into(),
-        role: Role::Edge,
-        pop: "shanghai".into(),
         ipv4: vec![[192, 0, 2, 1].into()],
-        ipv6: Vec::new(),
-        location: None,
         bandwidth_mbps: Some(1_000.0),
-        weight: 1.0,
-        price: 1.0,
-        isps: Vec::new(),
-        thresholds: Thresholds::default(),
-        ports: MediaPorts::default(),
-        processes: Vec::new(),
-        interfaces: Vec::new(),
         exporters: exporters.iter().map(|url| Box::from(*url)).collect(),
-        missed: None,
+        ..Node::new("sh-1", "edges", "shanghai")
     }
 }
 
