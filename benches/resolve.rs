@@ -14,9 +14,12 @@
     reason = "a benchmark"
 )]
 
+#[path = "support/exporter.rs"]
+mod exporter;
+
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -49,7 +52,7 @@ fn main() {
     std::fs::create_dir_all(&folder).unwrap();
     let script = folder.join("clients.lua");
     std::fs::write(&script, wrk_script()).unwrap();
-    let exporter = exporter();
+    let exporter = exporter::start();
     let config = folder.join("bench.toml");
     std::fs::write(&config, configuration(exporter)).unwrap();
 
@@ -209,38 +212,4 @@ fn configuration(exporter: SocketAddr) -> String {
         );
     }
     text
-}
-
-/// One exporter for all nodes, on a thread of this process: an idle machine whose clock runs.
-fn exporter() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            std::thread::spawn(move || {
-                let mut reader = BufReader::new(stream.try_clone().unwrap());
-                let mut stream = stream;
-                let mut line = String::new();
-                while reader.read_line(&mut line).is_ok_and(|read| read > 0) {
-                    if line == "\r\n" {
-                        let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
-                        let page = format!(
-                            "node_time_seconds {now}\nnode_cpu_seconds_total{{cpu=\"0\",mode=\"idle\"}} {}\n\
-                             node_network_transmit_bytes_total{{device=\"eth0\"}} {}\n",
-                            now * 0.5,
-                            now * 1e6,
-                        );
-                        let head =
-                            "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: ";
-                        if stream.write_all(format!("{head}{}\r\n\r\n{page}", page.len()).as_bytes()).is_err()
-                        {
-                            return;
-                        }
-                    }
-                    line.clear();
-                }
-            });
-        }
-    });
-    address
 }

@@ -25,6 +25,8 @@
     reason = "a benchmark"
 )]
 
+#[path = "../support/exporter.rs"]
+mod exporter;
 mod load;
 mod servers;
 
@@ -67,7 +69,7 @@ fn main() {
     }
     let folder = tempfile::tempdir().unwrap();
     let mmdb = mmdb.unwrap_or_else(|| servers::database(folder.path()));
-    let exporter = servers::exporter();
+    let exporter = exporter::start();
     let kinds: Vec<Kind> =
         Kind::all().into_iter().filter(|kind| wanted.is_empty() || wanted.contains(&kind.name())).collect();
     assert!(!kinds.is_empty(), "no server has that name");
