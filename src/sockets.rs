@@ -9,6 +9,7 @@
 //! is never closed between two processes, so that not one connection is lost, and its port may be one that we have no
 //! right to bind.
 
+mod census;
 mod taken;
 
 use std::io;
@@ -16,6 +17,8 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use listenfd::ListenFd;
 use socket2::{Domain, Protocol, Socket, Type};
+
+pub use self::census::{Census, Seat};
 
 /// Most connections that the kernel holds for us while we are busy.
 pub const BACKLOG: i32 = 4096;

@@ -6,7 +6,6 @@
 //! The **ops side** ([`ops`]) is a task on the main runtime.
 
 mod backlog;
-mod census;
 mod connection;
 mod gauge;
 mod pace;
@@ -26,14 +25,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use self::census::Census;
 use self::connection::Doors;
 pub use self::gauge::Gauge;
 use super::client_ip::Peer;
 use super::tls::{H2, Tls};
 use super::{Front, Side};
 use crate::config::Server;
-use crate::sockets::Sockets;
+use crate::sockets::{Census, Sockets};
 
 /// How long open requests may take to end after the call to stop.
 const GRACE: Duration = Duration::from_secs(5);

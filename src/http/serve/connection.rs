@@ -18,14 +18,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::backlog::Backlog;
-use super::census::Census;
 use super::gauge::{self, Gauge};
 use super::watch::{Order, Patience, Pulse, Watch};
 use super::{BUFFER_BYTES, GRACE, accept_failed};
 use crate::http::Front;
 use crate::http::client_ip::Peer;
 use crate::http::lane::Lane;
+use crate::http::limit::ClientKey;
 use crate::http::tls::{H2, Tls};
+use crate::sockets::Census;
 
 /// Requests of one HTTP/2 connection at once. A player has one or two; a proxy opens another connection.
 const H2_STREAMS: u32 = 128;
@@ -47,7 +48,7 @@ pub(super) struct Doors {
 struct Worker<'a> {
     front: &'a Arc<Front>,
     router: &'a Router,
-    census: &'a Arc<Census>,
+    census: &'a Arc<Census<ClientKey>>,
     gauge: Arc<Gauge>,
     watch: Watch,
     connections: TaskTracker,
@@ -58,7 +59,7 @@ pub(super) async fn accept(
     doors: Doors,
     front: &Arc<Front>,
     router: &Router,
-    census: &Arc<Census>,
+    census: &Arc<Census<ClientKey>>,
     cancel: &CancellationToken,
     sweep: Duration,
 ) {
@@ -149,7 +150,9 @@ impl Worker<'_> {
             let made = self.watch.make_room();
             front.telemetry.refused_connections("crowded", made);
         }
-        let Some(seat) = self.census.seat(peer, limits.connections_per_client) else {
+        // A trusted proxy's connections are many clients'.
+        let client = (!peer.trusted).then(|| ClientKey::of(peer.ip));
+        let Some(seat) = self.census.seat(client, limits.connections_per_client) else {
             front.telemetry.refused_connections("client", 1);
             return;
         };
