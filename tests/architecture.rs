@@ -89,8 +89,17 @@ const FRONT_WHY: &str = "fronts ask through the resolver; what feeders know reac
 const PURE: &[&str] = &["schedule", "exposition"];
 
 /// Crates a pure module may name: plain data and plain algorithms.
-const PURE_CRATES: &[&str] =
-    &["arrayvec", "ipnet", "itoa", "memchr", "prometheus_parse", "serde", "smallvec", "thiserror"];
+const PURE_CRATES: &[&str] = &[
+    "arrayvec",
+    "foldhash",
+    "ipnet",
+    "itoa",
+    "memchr",
+    "prometheus_parse",
+    "serde",
+    "smallvec",
+    "thiserror",
+];
 
 /// Crates that are often reached for and are refused to the pure core even before they are in `Cargo.toml`.
 const IMPURE_CRATES: &[&str] =

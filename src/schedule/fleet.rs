@@ -8,7 +8,9 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::ops::Range;
 
-use super::affinity::AffinityOrder;
+use foldhash::fast::RandomState;
+
+use super::affinity::{self, AffinityOrder};
 use super::cells::Cells;
 use super::isp;
 use super::label::{self, Label};
@@ -127,6 +129,8 @@ pub struct Group {
 pub struct Domain {
     /// Lower case, no trailing dot.
     pub name: Box<str>,
+    /// [`affinity::hash`] of the name: where its viewers without a stream stick begins with it.
+    pub hash: u64,
     /// Its pool.
     pub pool: PoolIndex,
     /// How a node is chosen.
@@ -159,7 +163,8 @@ pub struct Fleet {
     /// The origins of all domains that have any; `None`: there are none, or they differ.
     pub usual_origins: Option<PoolIndex>,
     by_id: HashMap<Box<str>, NodeIndex>,
-    by_domain: HashMap<Box<str>, DomainIndex>,
+    /// Asked by every question, for names that strangers choose: its hash is quick, and its seed is nobody's to know.
+    by_domain: HashMap<Box<str>, DomainIndex, RandomState>,
     by_address: HashMap<IpAddr, NodeIndex>,
     by_label: HashMap<Box<str>, NodeIndex>,
 }
@@ -221,13 +226,20 @@ impl Fleet {
             built_pools.push(pool);
         }
         let mut built_domains = Vec::with_capacity(domains.len());
-        let mut by_domain = HashMap::with_capacity(domains.len());
+        let mut by_domain = HashMap::with_capacity_and_hasher(domains.len(), RandomState::default());
         for (i, spec) in domains.iter().enumerate() {
             let at = u16::try_from(i).map_err(|_| FleetError::TooMany("domains"))?;
             by_domain.insert(spec.name.clone(), DomainIndex(at));
             let pool = index(&spec.name, &spec.pool)?;
             mark_played(&mut built_pools, pool);
-            built_domains.push(Domain { name: spec.name.clone(), pool, policy: spec.policy, origins: None });
+            let hash = affinity::hash(spec.name.as_bytes());
+            built_domains.push(Domain {
+                name: spec.name.clone(),
+                hash,
+                pool,
+                policy: spec.policy,
+                origins: None,
+            });
         }
         let mut group_of = vec![0; nodes.len()];
         for group in built_pools.iter().flat_map(|pool| &pool.groups) {

@@ -113,16 +113,23 @@ impl Recursors {
         let is_known = asked >> TIME_BITS == tag && asked != 0;
         let gap_ms = now.since_ms(Moment(asked & TIME_MASK));
         let g = if is_known { self.learn(known, gap_ms) } else { (1.0 / self.mean() - ASKING_S).max(0.0) };
-        let mut crowd = Crowd::of(1.0 / (g + ASKING_S), self.mean(), bounds);
+        let lambda = 1.0 / (g + ASKING_S);
+        let mut crowd = Crowd::of(lambda, self.mean(), bounds);
         // Of who has never asked before one client is sure; of who asks while it still knows, those that come later.
         let covered_s = seconds((known & u64::from(u32::MAX)).saturating_sub(gap_ms));
         let life_s =
             if is_known { (seconds(u64::from(crowd.ttl_s) * 1_000) - covered_s).max(0.0) } else { 0.0 };
-        crowd.viewers = 1.0 + life_s / (g + ASKING_S);
+        crowd.viewers = 1.0 + life_s * lambda;
         let ttl_ms = u64::from(crowd.ttl_s) * 1_000;
         place.known.store(u64::from(g.to_bits()) << 32 | ttl_ms, Relaxed);
         place.asked.store(tag << TIME_BITS | now.0.max(1) & TIME_MASK, Relaxed);
         crowd
+    }
+
+    /// Has it read what is remembered of a recursor, before it asks.
+    #[inline]
+    pub fn expect(&self, key: u64) {
+        std::hint::black_box(self.places[set(key)].asked.load(Relaxed));
     }
 
     /// What it was given in the end holds for so long instead, s; 0: there was nothing to keep.
@@ -161,7 +168,7 @@ impl Recursors {
 
     /// A recursor's place, or that which is given up for it.
     fn place(&self, key: u64) -> (u64, &Place) {
-        let set = usize::try_from(key % (PLACES / WAYS) as u64).unwrap_or_default() * WAYS;
+        let set = set(key);
         let tag = key >> TIME_BITS;
         let ways = &self.places[set..set + WAYS];
         let is_its = |place: &&Place| {
@@ -192,10 +199,19 @@ impl Crowd {
     fn of(lambda: f32, mean: f32, bounds: Bounds) -> Self {
         let size = (lambda / mean).clamp(SIZES.0, SIZES.1);
         let longest_s = bounds.ttl_s.max(1) as f32;
-        let ttl_s = (longest_s * TTL_SHARE / size).round().clamp(1.0, longest_s);
-        let count = ((PICKS * size).ceil() as usize).clamp(FEWEST, MOST_PICKS).min(bounds.count);
-        Self { size, viewers: 1.0, count, ttl_s: ttl_s as u32 }
+        // Rounded by hand: the instruction for it is not of every processor's, and so a call.
+        let ttl_s = ((longest_s * TTL_SHARE / size).min(longest_s) + 0.5) as u32;
+        let picks = PICKS * size;
+        let whole = picks as usize;
+        let count = whole + usize::from((whole as f32) < picks);
+        let count = count.clamp(FEWEST, MOST_PICKS).min(bounds.count);
+        Self { size, viewers: 1.0, count, ttl_s: ttl_s.max(1) }
     }
+}
+
+/// The first of the places that a recursor may be in.
+fn set(key: u64) -> usize {
+    usize::try_from(key % (PLACES / WAYS) as u64).unwrap_or_default() * WAYS
 }
 
 /// Milliseconds as seconds.

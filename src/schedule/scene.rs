@@ -12,6 +12,7 @@ use super::price;
 use super::reading::Moment;
 use super::rtt::RttRow;
 use super::terms::{Terms, TermsKm};
+use super::walk::Around;
 
 /// Most answers to one question.
 pub const MOST_PICKS: usize = 8;
@@ -114,6 +115,8 @@ pub struct Scene<'a> {
     /// A node needs one bit of each.
     reach: [u32; 2],
     pub(super) client: Option<Point>,
+    /// The pool's groups around it.
+    pub(super) around: Option<Around<'a>>,
 }
 
 // === impl Family ===
@@ -139,6 +142,7 @@ impl<'a> Scene<'a> {
     pub fn new(fleet: &'a Fleet, ledger: &'a Ledger, ask: &'a Ask<'a>) -> Self {
         let pool = fleet.pool(ask.pool);
         let terms = Terms::new(fleet, ledger, pool, ask.isp);
+        let client = ask.client.map(Location::point);
         Self {
             fleet,
             ledger,
@@ -157,7 +161,8 @@ impl<'a> Scene<'a> {
             kappa: ledger.kappa(),
             mbps: ask.kbps as f32 / 1000.0,
             reach: [ask.family.bits(), if ask.ways == 0 { u32::MAX } else { ask.ways }],
-            client: ask.client.map(Location::point),
+            client,
+            around: ask.client.zip(client).map(|(location, client)| Around::new(pool, location, client)),
         }
     }
 
@@ -175,14 +180,18 @@ impl<'a> Scene<'a> {
 
     /// The same scene under a limit below that of everybody, as a share of it.
     #[must_use]
-    pub fn under(self, limit: f32) -> Self {
-        Self { per_limit: 1.0 / limit, ..self }
+    #[inline]
+    pub fn under(mut self, limit: f32) -> Self {
+        self.per_limit = 1.0 / limit;
+        self
     }
 
     /// The same scene where all that are named are to be the best.
     #[must_use]
-    pub fn together(self) -> Self {
-        Self { together: true, minds_detour: false, ..self }
+    #[inline]
+    pub fn together(mut self) -> Self {
+        (self.together, self.minds_detour) = (true, false);
+        self
     }
 
     /// Whether no node of a group can have room, at the cost of one load (three where PoPs have uplinks).

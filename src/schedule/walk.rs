@@ -6,6 +6,7 @@
 
 use super::cells::{Cell, Ring};
 use super::fleet::{Group, Pool};
+use super::place::{Location, Point};
 use super::rtt::NEARER_AT_MOST;
 use super::scene::{Scene, mix};
 
@@ -20,18 +21,35 @@ pub struct Visit<'a> {
     unplaced_km: f32,
 }
 
+/// The groups of a pool in order, as seen from the client's cell.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Around<'a> {
+    ring: &'a Ring,
+    /// How far the client is from the ring's centre at most, km.
+    offset_km: f32,
+}
+
 /// The groups of a pool outwards from a client; from any group on where the client has no place.
 #[derive(Debug)]
 pub struct Walk<'a> {
     pool: &'a Pool,
-    ring: Option<&'a Ring>,
-    /// How far the client is from the ring's centre at most, km.
-    offset_km: f32,
+    around: Option<Around<'a>>,
     /// What is measured may bring a group so much nearer than the map says: the order is no more that of distance.
     nearer: f32,
     /// Where to begin if there is no ring.
     start: usize,
     at: usize,
+}
+
+// === impl Around ===
+
+impl<'a> Around<'a> {
+    /// Those of a pool around a client.
+    #[inline]
+    pub(super) fn new(pool: &'a Pool, location: Location, client: Point) -> Self {
+        let ring = pool.cells.ring(Cell::of(location));
+        Self { ring, offset_km: ring.offset_km(client) }
+    }
 }
 
 // === impl Walk ===
@@ -40,8 +58,7 @@ impl<'a> Walk<'a> {
     #[inline]
     fn new(scene: &Scene<'a>) -> Self {
         let pool = scene.pool;
-        let ring = scene.ask.client.map(|location| pool.cells.ring(Cell::of(location)));
-        let start = match ring {
+        let start = match scene.around {
             None if !pool.groups.is_empty() => {
                 usize::try_from(mix(scene.ask.ticket)).unwrap_or(0) % pool.groups.len()
             }
@@ -49,8 +66,7 @@ impl<'a> Walk<'a> {
         };
         Self {
             pool,
-            ring,
-            offset_km: ring.zip(scene.client).map_or(0.0, |(ring, client)| ring.offset_km(client)),
+            around: scene.around,
             nearer: if scene.ask.rtt.is_some() { 1.0 / NEARER_AT_MOST } else { 1.0 },
             start,
             at: 0,
@@ -65,9 +81,9 @@ impl<'a> Iterator for Walk<'a> {
     fn next(&mut self) -> Option<Visit<'a>> {
         let at = self.at;
         self.at += 1;
-        if let Some(ring) = self.ring {
-            let near = ring.get(at)?;
-            let map_km = near.km() - self.offset_km;
+        if let Some(around) = self.around {
+            let near = around.ring.get(at)?;
+            let map_km = near.km() - around.offset_km;
             let group = &self.pool.groups[near.group()];
             return Some(Visit { group, at_least_km: map_km * self.nearer, unplaced_km: map_km });
         }

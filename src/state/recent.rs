@@ -94,7 +94,19 @@ impl Recent {
     /// Remembers an answer.
     #[inline]
     pub fn push(&self, entry: &Entry) {
-        let number = self.count.fetch_add(1, Relaxed);
+        self.write(self.count.fetch_add(1, Relaxed), entry);
+    }
+
+    /// Remembers an answer of several nodes as one of each.
+    pub fn push_each(&self, entry: &Entry, nodes: impl ExactSizeIterator<Item = NodeIndex>) {
+        let first = self.count.fetch_add(nodes.len() as u64, Relaxed);
+        for (number, node) in (first..).zip(nodes) {
+            self.write(number, &Entry { node, ..*entry });
+        }
+    }
+
+    #[inline]
+    fn write(&self, number: u64, entry: &Entry) {
         let slot = &self.slots[place(number)];
         slot.who.store(entry.who() | lap(number), Relaxed);
         slot.what.store(entry.what() | lap(number), Relaxed);

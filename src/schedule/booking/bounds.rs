@@ -17,6 +17,10 @@ use crate::schedule::node::NodeIndex;
 /// capacity where the limit is .80.
 pub const TIERS: [f32; 5] = [1.0, 0.84 / 0.80, 0.88 / 0.80, 0.93 / 0.80, 1.0 / 0.80];
 
+/// A bound may lie so far below the pressure before a booking rewrites it: most bookings are small, and what a bound
+/// saves is to look at nodes that are worse by more.
+const SLACK: f32 = 1.0 / 1_024.0;
+
 /// In [`Bounds::least`]: the node is not eligible.
 const UNFIT: u32 = 1 << 31;
 
@@ -57,10 +61,15 @@ impl Bounds {
         }
     }
 
-    /// Rewrites a node's bound. Whoever sees its tier change moves the counts: the swap makes that exact however
+    /// Rewrites a node's bound, unless the one that stands is good enough. Whoever sees its tier change moves the counts: the swap makes that exact however
     /// many do it at once.
     pub fn set(&self, node: NodeIndex, least: f32, eligible: bool) {
         let bits = least.max(0.0).to_bits() | if eligible { 0 } else { UNFIT };
+        let stands = self.least[node.get()].load(Relaxed);
+        let above = f32::from_bits(bits) - f32::from_bits(stands);
+        if (stands ^ bits) & UNFIT == 0 && (0.0..SLACK).contains(&above) && tier_of(stands) == tier_of(bits) {
+            return;
+        }
         let before = tier_of(self.least[node.get()].swap(bits, Relaxed));
         let after = tier_of(bits);
         if before != after {

@@ -43,7 +43,7 @@ pub fn consider_shared(fleet: &Fleet, ledger: &Ledger, ask: &Ask<'_>, crowd: &Cr
     let viewers = crowd.viewers * ledger.crowd_factor() * ledger.kappa();
     let (whole, part) = (kbps_of(ask, viewers), kbps_of(ask, viewers / count(crowd.count)));
     for (kbps, limit) in [(whole, LIMIT), (part, LIMIT), (part, 1.0)] {
-        let decision = best(fleet, ledger, &Ask { kbps, count: 1, ..*ask }, crowd.count, limit);
+        let decision = best(fleet, ledger, &Ask { kbps, count: crowd.count, ..*ask }, limit);
         if !decision.picks.is_empty() {
             return decision;
         }
@@ -51,24 +51,23 @@ pub fn consider_shared(fleet: &Fleet, ledger: &Ledger, ask: &Ask<'_>, crowd: &Cr
     consider(fleet, ledger, &Ask { kbps: part, count: crowd.count, ..*ask })
 }
 
-/// The best nodes for an ask: by one scan, if the policy knows how, else one after the other.
-fn best(fleet: &Fleet, ledger: &Ledger, ask: &Ask<'_>, most: usize, limit: f32) -> Decision {
+/// The best nodes for an ask, as many as it says: by one scan, if the policy knows how, else one after the other.
+fn best(fleet: &Fleet, ledger: &Ledger, ask: &Ask<'_>, limit: f32) -> Decision {
     if ask.policy != PolicyKind::Priced || ask.client.is_none() {
-        return one_by_one(fleet, ledger, ask, most, limit);
+        return one_by_one(fleet, ledger, ask, limit);
     }
-    let ask = Ask { count: most, ..*ask };
-    let scene = Scene::new(fleet, ledger, &ask).under(limit).together();
+    let scene = Scene::new(fleet, ledger, ask).under(limit).together();
     let mut picks = Picks::new();
     policy::rank(&scene, &mut picks);
     let spilled = spilled(&scene, &picks);
     Decision { outcome: Outcome::Fit, picks, spilled, detour_km: None }
 }
 
-fn one_by_one(fleet: &Fleet, ledger: &Ledger, ask: &Ask<'_>, most: usize, limit: f32) -> Decision {
+fn one_by_one(fleet: &Fleet, ledger: &Ledger, ask: &Ask<'_>, limit: f32) -> Decision {
     let mut named: ArrayVec<NodeIndex, MOST_PICKS> = ArrayVec::new();
     let mut best = Decision { outcome: Outcome::Fit, picks: Picks::new(), spilled: false, detour_km: None };
-    while named.len() < most.min(MOST_PICKS) {
-        let ask = Ask { tried: &named, ..*ask };
+    while named.len() < ask.count.min(MOST_PICKS) {
+        let ask = Ask { tried: &named, count: 1, ..*ask };
         let scene = Scene::new(fleet, ledger, &ask).under(limit);
         let mut next = Picks::new();
         policy::rank(&scene, &mut next);

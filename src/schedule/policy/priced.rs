@@ -300,10 +300,15 @@ impl Best {
     }
 
     fn insert(&mut self, scored: Scored) {
-        let at = self.list.partition_point(|other| other.score <= scored.score);
         if self.list.len() >= self.count {
             self.list.pop();
         }
-        self.list.insert(at, scored);
+        self.list.push(scored);
+        // It goes before all that are worse; the list is short.
+        let mut at = self.list.len() - 1;
+        while at > 0 && self.list[at - 1].score > scored.score {
+            self.list.swap(at - 1, at);
+            at -= 1;
+        }
     }
 }
