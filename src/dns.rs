@@ -13,6 +13,7 @@
 //! *Limits*: no recursion, no zone transfer, no update. Every query costs a bounded amount of work: one question, no name
 //! pointers, two additional records at most, and two signatures where the zone is signed (`dns/sign`) and they are wanted.
 
+mod ahead;
 mod answer;
 mod asked;
 mod cookie;
@@ -41,8 +42,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use foldhash::fast::RandomState;
 
-use self::answer::Asker;
+use self::ahead::Ahead;
+use self::answer::{Asker, Done};
 use self::cookie::Baker;
 use self::rate::{RateLimiter, Sentence};
 use self::sample::Sampler;
@@ -65,6 +68,8 @@ pub struct Front {
     rates: RateLimiter,
     sampler: Sampler,
     signatures: Signatures,
+    /// What names and types are told apart by where answers to them are remembered. Its seed is nobody's to know.
+    hasher: RandomState,
 }
 
 /// What a reload replaces.
@@ -102,6 +107,7 @@ impl Front {
             rates: RateLimiter::new(config.responses_per_second),
             sampler: Sampler::default(),
             signatures: Signatures::default(),
+            hasher: RandomState::default(),
         }
     }
 
@@ -120,16 +126,42 @@ impl Front {
     /// Writes the reply to a query into `out`, which is emptied first; stays empty where silence is right: for what is
     /// too short to be a message, and for replies, which must never be replied to.
     fn answer(&self, query: &[u8], from: IpAddr, transport: DnsTransport, out: &mut Vec<u8>) {
-        out.clear();
         let asker = Asker { ip: from.to_canonical(), transport };
-        let settings = self.settings.load();
-        // A panic inside costs this one reply and not the thread that serves everybody else.
-        let outcome = catch_unwind(AssertUnwindSafe(|| answer::answer(self, &settings, query, asker, out)));
-        let Ok(done) = outcome else {
+        self.guarded(&self.settings.load(), query, asker, out, |settings, out| {
+            let mut room = [0; query::LONGEST_NAME];
+            answer::answer(self, settings, &query::read(query, &mut room), None, asker, out)
+        });
+    }
+
+    /// The same for what has been read already, and whose keeper has been looked for.
+    fn answer_ahead(
+        &self,
+        settings: &Settings,
+        (bytes, ahead): (&[u8], &Ahead<'_>),
+        asker: Asker,
+        out: &mut Vec<u8>,
+    ) {
+        self.guarded(settings, bytes, asker, out, |settings, out| {
+            answer::answer(self, settings, &ahead.query, ahead.keeper.as_ref(), asker, out)
+        });
+    }
+
+    /// A panic inside costs this one reply and not the thread that serves everybody else.
+    fn guarded(
+        &self,
+        settings: &Settings,
+        query: &[u8],
+        asker: Asker,
+        out: &mut Vec<u8>,
+        answer: impl FnOnce(&Settings, &mut Vec<u8>) -> Option<Done>,
+    ) {
+        out.clear();
+        let Ok(done) = catch_unwind(AssertUnwindSafe(|| answer(settings, out))) else {
             out.clear();
             tracing::error!("a DNS query was not answered: a defect of ours");
             return;
         };
+        let transport = asker.transport;
         if let Some(done) = done {
             self.sampler.saw(settings.log_one_in, query, asker, &done);
             match done.sentence {

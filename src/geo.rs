@@ -155,6 +155,18 @@ impl Locator {
         })
     }
 
+    /// Where an address is, if its network has been located lately by this thread.
+    #[must_use]
+    pub fn known(&self, ip: IpAddr) -> Option<Located> {
+        cache::known(self.shared.generation.load(Ordering::Acquire), canonical(ip))
+    }
+
+    /// Has it read what is remembered of an address's network, before anybody asks. Who has many to ask about has them
+    /// read one after the other, without waiting for each.
+    pub fn expect(&self, ip: IpAddr) {
+        cache::expect(canonical(ip));
+    }
+
     /// Everything that is known of an address, and from whom. The cold path: for people.
     #[must_use]
     pub fn detail(&self, ip: IpAddr) -> GeoDetail {

@@ -26,19 +26,18 @@ mod want;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use arc_swap::{ArcSwapOption, Guard};
 use arrayvec::ArrayVec;
 
 use crate::geo::{DatabaseInfo, GeoDetail, Located, Locator, Precision};
-use crate::schedule::affinity::{self, Bucket};
+use crate::schedule::affinity::Bucket;
 use crate::schedule::booking::Ledger;
 use crate::schedule::decide::{Decision, Outcome, consider, decide};
-use crate::schedule::fleet::{Fleet, OnOverload, PoolIndex};
+use crate::schedule::fleet::{Domain, Fleet, OnOverload, PoolIndex};
 use crate::schedule::node::{Node, NodeIndex};
 use crate::schedule::policy::PolicyKind;
-use crate::schedule::rtt::RttRow;
 use crate::schedule::scene::{Ask, Picks};
 use crate::schedule::ttl::{self, TtlBounds};
 use crate::schedule::{Moment, booking::status};
@@ -52,7 +51,7 @@ pub use self::drain::{PreviewView, TakerView};
 pub use self::explain::{CandidateView, Explanation, SubnetView};
 pub use self::names::Named;
 pub use self::rtt::{MOST_TIMES, ReportRefusal};
-pub use self::shared::{Kept, scope};
+pub use self::shared::{Keeper, Kept, scope};
 pub use self::streams::{Admission, Upstream};
 pub use self::token::TokenKey;
 pub use self::upstream::{Pull, PullRefusal, PulledFrom};
@@ -124,8 +123,6 @@ pub struct Answer {
     need: Need,
     /// What is to be remembered of it once it is given; `None`: nothing was booked.
     booked: Option<Entry>,
-    /// What the client's network had measured.
-    rtt: Option<RttRow>,
 }
 
 /// Why an answer is what it is. A closed set: players and dashboards switch on it.
@@ -194,6 +191,8 @@ pub struct Resolver {
     tickets: AtomicU64,
     /// Whose reports of measured times are taken; `None`: nobody's.
     reports: ArcSwapOption<TokenKey>,
+    /// Whether there is such a key: all that most questions need to know of it.
+    takes_reports: AtomicBool,
 }
 
 // === impl Resolver ===
@@ -202,7 +201,13 @@ impl Resolver {
     /// A resolver over what all tasks share. `seed` sets where turns and dice begin, so that replicas differ.
     #[must_use]
     pub fn new(state: Arc<State>, locator: Arc<Locator>, seed: u64) -> Self {
-        Self { state, locator, tickets: AtomicU64::new(seed), reports: ArcSwapOption::empty() }
+        Self {
+            state,
+            locator,
+            tickets: AtomicU64::new(seed),
+            reports: ArcSwapOption::empty(),
+            takes_reports: AtomicBool::new(false),
+        }
     }
 
     /// What all tasks share, for fronts that look something up or are told something.
@@ -325,7 +330,7 @@ impl Resolver {
         let pool = question.want.role.pool(spec).ok_or(Refusal::NoOrigins)?;
         let unwanted = Unwanted::of(&live, question);
         let held = self.held(&live, question, pool);
-        let need = Need::of(question, &self.state.bitrates(), live.plan.default_kbps);
+        let need = Need::of(question, self.state.bitrates(), live.plan.default_kbps);
         let now = self.state.clock().coarse();
         let rtt = self.measured(question.client, now);
         let ask = Ask {
@@ -341,7 +346,7 @@ impl Resolver {
             current: held.or_else(|| question.current.and_then(|ip| live.fleet.at_address(ip))),
             count: question.count.clamp(1, MOST_PICKS),
             isp: located.isp,
-            bucket: bucket(question),
+            bucket: bucket(question, spec),
             affinity_km: live.plan.affinity_km,
             ticket: self.tickets.fetch_add(1, Relaxed),
             rtt: rtt.as_ref(),
@@ -377,7 +382,6 @@ impl Resolver {
             picks: decision.picks,
             need,
             booked,
-            rtt,
             live,
         })
     }
@@ -385,7 +389,7 @@ impl Resolver {
 
 /// Which nodes a question sticks to: those of its stream; without one, those of its domain and client network,
 /// so that a whole domain does not stick to one node.
-fn bucket(question: &Question<'_>) -> Bucket {
+fn bucket(question: &Question<'_>, domain: &Domain) -> Bucket {
     match question.stream {
         Some(stream) => Bucket::of_stream(stream),
         None => {
@@ -397,9 +401,7 @@ fn bucket(question: &Question<'_>) -> Bucket {
                         | u64::from(ip.segments()[2])
                 }
             };
-            Bucket::of_hash(
-                affinity::hash(question.domain.as_bytes()) ^ network.wrapping_mul(0x9e37_79b9_7f4a_7c15),
-            )
+            Bucket::of_hash(domain.hash ^ network.wrapping_mul(0x9e37_79b9_7f4a_7c15))
         }
     }
 }

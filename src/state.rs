@@ -34,7 +34,7 @@ use crate::schedule::reading::{ProbeFailure, PublishedList, Reading, Timing};
 use crate::schedule::recursors::Recursors;
 use crate::schedule::watch::Watch;
 
-use self::bitrates::{Bitrates, KnownBitrates};
+use self::bitrates::Bitrates;
 pub use self::chronicle::Chronicle;
 pub use self::live::{Live, Plan};
 pub use self::rtt::Rtts;
@@ -129,10 +129,10 @@ impl State {
         self.live.load()
     }
 
-    /// What viewers of streams need, as far as it is known. Hold the guard for one request, never across an await.
+    /// What viewers of streams need, as far as it is known.
     #[must_use]
-    pub fn bitrates(&self) -> Guard<Arc<KnownBitrates>> {
-        self.bitrates.known()
+    pub fn bitrates(&self) -> &Bitrates {
+        &self.bitrates
     }
 
     /// The clock everybody here uses.

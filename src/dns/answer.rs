@@ -14,8 +14,8 @@ use super::rate::Sentence;
 use super::reply::{End, PAYLOAD, Reply};
 use super::service::{self, Form, Meaning, Telling};
 use super::zones::{Found, Zone};
-use super::{Front, Settings, cookie, sign};
-use crate::resolver::{Answer, Family, Kept, MOST_PICKS, Question, Refusal, Want, Why, scope};
+use super::{Front, Settings, ahead, cookie, sign};
+use crate::resolver::{Answer, Family, Keeper, Kept, MOST_PICKS, Question, Refusal, Want, Why, scope};
 use crate::telemetry::{DnsTransport, Refused};
 
 /// HINFO of an answer to ANY: CPU "RFC8482", no OS.
@@ -50,19 +50,30 @@ struct Verdict {
     by_subnet: bool,
 }
 
+/// A question that is decided, and not looked up.
+struct Dynamic<'q> {
+    query: &'q Query<'q>,
+    keeper: Option<&'q Keeper>,
+    asker: Asker,
+    domain: &'q str,
+    form: Form,
+    zone: &'q Zone,
+}
+
 /// Writes the reply; `None`: there is none to give.
 pub(super) fn answer(
     front: &Front,
     settings: &Settings,
-    bytes: &[u8],
+    query: &Result<Query<'_>, Unreadable>,
+    keeper: Option<&Keeper>,
     asker: Asker,
     out: &mut Vec<u8>,
 ) -> Option<Done> {
-    let query = match query::read(bytes) {
+    let query = match query {
         Ok(query) => query,
         Err(Unreadable::Silent) => return None,
-        Err(Unreadable::Malformed(head)) => return Some(bare(front, asker, out, head, OptRcode::FORMERR)),
-        Err(Unreadable::Opcode(head)) => return Some(bare(front, asker, out, head, OptRcode::NOTIMP)),
+        Err(Unreadable::Malformed(head)) => return Some(bare(front, asker, out, *head, OptRcode::FORMERR)),
+        Err(Unreadable::Opcode(head)) => return Some(bare(front, asker, out, *head, OptRcode::NOTIMP)),
     };
     let sentence = sentence(front, query.edns.as_ref(), asker);
     let mut reply = Reply::new(out, query.question, limit(asker.transport, query.edns.as_ref()));
@@ -71,9 +82,9 @@ pub(super) fn answer(
         (_, Sentence::Cut) => Verdict::cut(&mut reply),
         (Some(edns), _) if edns.version > 0 => Verdict::refused(OptRcode::BADVERS),
         (edns, _) => {
-            let mut verdict = judge(front, settings, &query, asker, &mut reply);
+            let mut verdict = judge(front, settings, query, keeper, asker, &mut reply);
             if edns.as_ref().is_some_and(|edns| edns.dnssec_ok) {
-                sign::sign(front, settings, &query, &mut verdict.end, &mut reply);
+                sign::sign(front, settings, query, &mut verdict.end, &mut reply);
             }
             verdict
         }
@@ -124,6 +135,7 @@ fn judge(
     front: &Front,
     settings: &Settings,
     query: &Query<'_>,
+    keeper: Option<&Keeper>,
     asker: Asker,
     reply: &mut Reply<'_>,
 ) -> Verdict {
@@ -135,12 +147,12 @@ fn judge(
     if kind == Rtype::NXNAME {
         return Verdict::refused(OptRcode::FORMERR);
     }
-    let (zone, entry) = match settings.zones.find(&query.name, query.kind) {
+    let (zone, entry) = match settings.zones.find(query.name, query.kind) {
         Found::Outside => return Verdict::refused(OptRcode::REFUSED),
         Found::Missing(zone) => (zone, None),
         Found::Here(zone, entry) => (zone, Some(entry)),
     };
-    let meaning = Meaning::of(front, settings, (zone, entry), &query.name);
+    let meaning = Meaning::of(front, settings, (zone, entry), query.name);
     if entry.is_none() && !meaning.exists() {
         return nothing(zone, OptRcode::NXDOMAIN, reply);
     }
@@ -154,7 +166,10 @@ fn judge(
         return Verdict::authoritative(OptRcode::NOERROR);
     }
     match (&meaning, meaning.form(kind)) {
-        (_, Some(asked)) => dynamic(front, settings, query, asker, asked, zone, reply),
+        (_, Some((domain, form))) => {
+            let asked = Dynamic { query, keeper, asker, domain, form, zone };
+            dynamic(front, settings, &asked, reply)
+        }
         (Meaning::Node(node), None) if service::own_addresses(node, kind, settings.ttl_s, reply) => {
             Verdict::authoritative(OptRcode::NOERROR)
         }
@@ -169,20 +184,12 @@ fn nothing(zone: &Zone, rcode: OptRcode, reply: &mut Reply<'_>) -> Verdict {
 }
 
 /// The one door's answer as records.
-fn dynamic(
-    front: &Front,
-    settings: &Settings,
-    query: &Query<'_>,
-    asker: Asker,
-    (domain, form): (&str, Form),
-    zone: &Zone,
-    reply: &mut Reply<'_>,
-) -> Verdict {
-    // A prefix of no bits says nothing: whoever sends it wants not to be told apart (RFC 7871 §7.1.2).
-    let subnet = query.edns.as_ref().and_then(|edns| edns.subnet).filter(|subnet| subnet.source > 0);
+fn dynamic(front: &Front, settings: &Settings, asked: &Dynamic<'_>, reply: &mut Reply<'_>) -> Verdict {
+    let Dynamic { query, asker, domain, form, zone, .. } = *asked;
+    let (client, told) = ahead::client(query, asker);
     let question = Question {
         domain,
-        client: subnet.map_or(asker.ip, |subnet| subnet.ip),
+        client,
         stream: None,
         bitrate_kbps: None,
         failed: &[],
@@ -195,13 +202,17 @@ fn dynamic(
     let answers = &front.telemetry.answers;
     let began = answers.stopwatch();
     // Who asks by HTTPS for itself keeps the answer for itself.
-    let kept = (subnet.is_some() || asker.transport != DnsTransport::Https)
-        .then(|| Kept { subnet: subnet.map(|subnet| subnet.source), longest_s: settings.ttl_s });
-    let answer = match form.ask(front, &question, kept) {
+    let kept = (told.is_some() || asker.transport != DnsTransport::Https).then(|| Kept {
+        keeper: asked.keeper.copied().unwrap_or_else(|| front.keeper(query, asker)),
+        longest_s: settings.ttl_s,
+    });
+    // Looked at where it is: it is large.
+    let asked = form.ask(front, &question, kept);
+    let answer = match &asked {
         Ok(answer) => answer,
         Err(_) if !form.is_booked() => return nothing(zone, OptRcode::NOERROR, reply),
         Err(refusal) => {
-            answers.refused(refused(&refusal));
+            answers.refused(refused(refusal));
             return match refusal {
                 Refusal::NoAddress | Refusal::NoPort => nothing(zone, OptRcode::NOERROR, reply),
                 Refusal::UnknownDomain
@@ -212,7 +223,7 @@ fn dynamic(
         }
     };
     let telling = Telling { settings, zone, domain, ttl_s: answer.ttl_s.min(settings.ttl_s) };
-    if !form.write(front, &answer, &telling, reply) {
+    if !form.write(front, answer, &telling, reply) {
         return nothing(zone, OptRcode::NOERROR, reply);
     }
     if form.is_booked() {
@@ -220,8 +231,8 @@ fn dynamic(
     }
     answers.took(began);
     Verdict {
-        scope: subnet.map_or(0, |subnet| scope(subnet.ip, subnet.source, answer.located.prefix)),
-        by_subnet: subnet.is_some(),
+        scope: told.map_or(0, |told| scope(client, told, answer.located.prefix)),
+        by_subnet: told.is_some(),
         ..Verdict::authoritative(OptRcode::NOERROR)
     }
 }
@@ -255,14 +266,20 @@ fn write_options(
 
 /// The content of a client subnet option as it goes back (RFC 7871 §7.2.1).
 fn subnet_option(subnet: Subnet, scope: u8) -> ArrayVec<u8, 20> {
-    let mut content = ArrayVec::new();
-    let octets: ArrayVec<u8, 16> = match subnet.ip {
-        IpAddr::V4(ip) => ip.octets().into_iter().collect(),
-        IpAddr::V6(ip) => ip.octets().into_iter().collect(),
+    let mut content = ArrayVec::from([0; 20]);
+    let (head, octets) = content.split_at_mut(4);
+    let family = match subnet.ip {
+        IpAddr::V4(ip) => {
+            octets[..4].copy_from_slice(&ip.octets());
+            1
+        }
+        IpAddr::V6(ip) => {
+            octets.copy_from_slice(&ip.octets());
+            2
+        }
     };
-    let family = if subnet.ip.is_ipv4() { 1 } else { 2 };
-    content.extend([0, family, subnet.source, scope]);
-    content.extend(octets.into_iter().take(usize::from(subnet.source).div_ceil(8)));
+    head.copy_from_slice(&[0, family, subnet.source, scope]);
+    content.truncate(4 + usize::from(subnet.source).div_ceil(8));
     content
 }
 

@@ -7,7 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
-use nix::sys::socket::{ControlMessage, ControlMessageOwned, RecvMsg, SockaddrStorage, setsockopt, sockopt};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, RecvMsg, SockaddrLike, setsockopt, sockopt};
 
 /// What sockets that listen on every address are told, and tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Telling {
 
     /// Where a datagram was sent to; should that be missing, the address that leaves it to the kernel. `None`: nothing
     /// is told.
-    pub(super) fn address(self, datagram: &RecvMsg<'_, '_, SockaddrStorage>) -> Option<IpAddr> {
+    pub(super) fn address(self, datagram: &RecvMsg<'_, '_, impl SockaddrLike>) -> Option<IpAddr> {
         let any = match self {
             Self::Nothing => return None,
             Self::V4 => Ipv4Addr::UNSPECIFIED.into(),

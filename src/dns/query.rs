@@ -20,7 +20,7 @@ pub(super) use self::quick::agrees;
 use super::reply::CO;
 
 /// Longest name, octets (RFC 1035 §2.3.4).
-const LONGEST_NAME: usize = 255;
+pub(super) const LONGEST_NAME: usize = 255;
 /// Most additional records of a query: OPT, and a signature that we do not check.
 const MOST_ADDITIONAL: u16 = 2;
 /// Octets of a header.
@@ -44,7 +44,7 @@ pub(super) struct Query<'q> {
     /// The question as it came, letter case included.
     pub(super) question: &'q [u8],
     /// Its name in lower case.
-    pub(super) name: ArrayVec<u8, LONGEST_NAME>,
+    pub(super) name: &'q [u8],
     /// QTYPE.
     pub(super) kind: u16,
     /// QCLASS.
@@ -90,15 +90,23 @@ pub(super) enum Unreadable {
     Opcode(Head),
 }
 
-/// Reads a query.
-pub(super) fn read(bytes: &[u8]) -> Result<Query<'_>, Unreadable> {
-    match quick::read(bytes) {
-        Some(query) => Ok(query),
-        None => read_by_codec(bytes),
-    }
+/// Room for a name in lower case.
+pub(super) type Room = [u8; LONGEST_NAME];
+
+/// Reads a query; its name is put into `room`.
+pub(super) fn read<'q>(bytes: &'q [u8], room: &'q mut Room) -> Result<Query<'q>, Unreadable> {
+    let query = match quick::read(bytes) {
+        Some(query) => query,
+        None => read_by_codec(bytes)?,
+    };
+    let Some(lower) = room.get_mut(..query.name.len()) else { return Err(Unreadable::Silent) };
+    lower.copy_from_slice(query.name);
+    // Lengths are below 64 and so no letters.
+    lower.make_ascii_lowercase();
+    Ok(Query { name: lower, ..query })
 }
 
-/// Reads any query, and says what is wrong with what is none.
+/// Reads any query, its name as it is written, and says what is wrong with what is none.
 fn read_by_codec(bytes: &[u8]) -> Result<Query<'_>, Unreadable> {
     let message = Message::from_slice(bytes).map_err(|_| Unreadable::Silent)?;
     let header = message.header();
@@ -134,25 +142,21 @@ fn read_sections<'q>(message: &Message<[u8]>, bytes: &'q [u8], head: Head) -> Re
     if counts.nscount() > most_authority {
         return Err(Malformed);
     }
-    let mut name = ArrayVec::new();
+    let mut name = ArrayVec::<u8, LONGEST_NAME>::new();
     for label in question.qname().iter_labels() {
         let label = label.as_slice();
         let length = u8::try_from(label.len()).map_err(|_| Malformed)?;
         name.try_push(length).map_err(|_| Malformed)?;
         name.try_extend_from_slice(label).map_err(|_| Malformed)?;
     }
-    // Lengths are below 64 and so no letters.
-    name.make_ascii_lowercase();
     // A pointer would point into the header: the question is repeated as it came, and has to mean the same there.
     let question_octets = bytes.get(HEADER..HEADER + name.len() + 4).ok_or(Malformed)?;
-    if !question_octets.get(..name.len()).is_some_and(|written| written.eq_ignore_ascii_case(&name)) {
-        return Err(Malformed);
-    }
+    let written = question_octets.get(..name.len()).filter(|written| **written == *name).ok_or(Malformed)?;
     let edns = read_additional(message, bytes.len())?;
     Ok(Query {
         head,
         question: question_octets,
-        name,
+        name: written,
         kind: question.qtype().to_int(),
         class: question.qclass().to_int(),
         edns,

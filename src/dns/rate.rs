@@ -7,10 +7,11 @@
 //! *Limits*: one table of fixed size. Networks whose keyed hashes meet take each other's place, and begin with a full
 //! bucket then.
 
-use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use foldhash::fast::RandomState;
 
 use crate::schedule::Moment;
 
@@ -48,7 +49,7 @@ impl RateLimiter {
     pub(super) fn new(rate: u32) -> Self {
         let limiter = Self {
             places: (0..PLACES).map(|_| AtomicU64::new(0)).collect(),
-            keys: RandomState::new(),
+            keys: RandomState::default(),
             cost: AtomicU32::new(0),
             limited: AtomicU32::new(0),
         };
@@ -95,8 +96,8 @@ impl RateLimiter {
 /// The bits of a word that hold time.
 const TIME: u64 = (1 << 40) - 1;
 
-/// The /24 or /56 of an address, told apart by the highest bit.
-fn network(ip: IpAddr) -> u64 {
+/// The /24 or /56 of a canonical address, told apart by the highest bit.
+pub(super) fn network(ip: IpAddr) -> u64 {
     match ip {
         IpAddr::V4(ip) => u64::from(u32::from(ip) >> 8) | 1 << 63,
         IpAddr::V6(ip) => u64::try_from(u128::from(ip) >> 72).unwrap_or_default(),

@@ -32,11 +32,12 @@ impl Sampler {
         }
         let (rcode, transport) = (OptRcode::masked_from_int(done.rcode), asker.transport.as_str());
         let client = mask::network(asker.ip);
-        let Ok(query) = query::read(bytes) else {
+        let mut room = [0; query::LONGEST_NAME];
+        let Ok(query) = query::read(bytes, &mut room) else {
             tracing::info!(%client, transport, %rcode, "DNS message that is no query");
             return;
         };
-        let Ok(name) = Name::from_slice(&query.name) else { return };
+        let Ok(name) = Name::from_slice(query.name) else { return };
         let kind = Rtype::from_int(query.kind);
         let subnet = query.edns.and_then(|edns| edns.subnet).map(|subnet| mask::network(subnet.ip));
         let subnet = subnet.map_or_else(|| "none".to_owned(), |subnet| subnet.to_string());

@@ -80,7 +80,7 @@ pub(super) fn sign(
     if !end.is_authoritative || reply.is_cut() {
         return;
     }
-    let (zone, entry) = match settings.zones.find(&query.name, query.kind) {
+    let (zone, entry) = match settings.zones.find(query.name, query.kind) {
         Found::Outside => return,
         Found::Missing(zone) => (zone, None),
         Found::Here(zone, entry) => (zone, Some(entry)),
@@ -90,14 +90,14 @@ pub(super) fn sign(
     }
     // They would need signatures of their own; whoever misses them asks for them.
     reply.drop_glue();
-    let signer = Signer { front, zone, name: &query.name };
+    let signer = Signer { front, zone, name: query.name };
     let signed = match reply.answered() {
         Some((kind, ttl_s)) => {
             let data = reply.answers().map(<[u8]>::to_vec).collect();
             signer.push(&Set { owner: Owner::Question, kind, ttl_s, data }, reply)
         }
         None => {
-            let meaning = Meaning::of(front, settings, (zone, entry), &query.name);
+            let meaning = Meaning::of(front, settings, (zone, entry), query.name);
             let kinds = entry.into_iter().flat_map(Entry::kinds).chain(meaning.kinds());
             let kinds = kinds.filter(|kind| *kind != query.kind);
             let kinds = (entry.is_some() || meaning.exists()).then_some(kinds);
@@ -106,7 +106,7 @@ pub(super) fn sign(
                 owner: Owner::Question,
                 kind: Rtype::NSEC.to_int(),
                 ttl_s: zone.negative_ttl_s,
-                data: vec![nsec(&query.name, &zone.apex, kinds)],
+                data: vec![nsec(query.name, &zone.apex, kinds)],
             };
             signer.deny(&proof, query.kind, end, reply)
         }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use domain::base::iana::Rtype;
+use foldhash::fast::RandomState;
 
 use super::hosts::Hosts;
 use super::keys::{KEY_TTL_S, ZoneKey, ZoneKeys};
@@ -18,7 +19,8 @@ pub(super) struct Zones {
     zones: Vec<Zone>,
     /// Places in `zones`.
     apexes: HashMap<Box<[u8]>, usize>,
-    names: HashMap<Box<[u8]>, Entry>,
+    /// Asked by every query, for names that strangers choose: its hash is quick, and its seed is nobody's to know.
+    names: HashMap<Box<[u8]>, Entry, RandomState>,
     /// What the zone above says of a zone of ours that lies in another one of ours.
     cuts: HashMap<Box<[u8]>, Entry>,
 }

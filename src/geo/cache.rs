@@ -90,6 +90,30 @@ pub(super) fn get_or(generation: u32, ip: IpAddr, fresh: impl Fn() -> (u32, Loca
         .unwrap_or_else(|| fresh().1)
 }
 
+/// The remembered answer for a canonical address; `None`: none is.
+pub(super) fn known(generation: u32, ip: IpAddr) -> Option<Located> {
+    let (key, _) = Key::of(ip)?;
+    let known = CACHE.try_with(|cache| {
+        let pairs = cache.try_borrow().ok()?;
+        let slot =
+            pairs.get(key.pair())?.iter().find(|slot| slot.generation == generation && slot.key == key)?;
+        Some(slot.packed.located())
+    });
+    known.ok().flatten()
+}
+
+/// Has the processor read what is remembered of an address's network, and does not wait for it.
+pub(super) fn expect(ip: IpAddr) {
+    let Some((key, _)) = Key::of(ip) else { return };
+    let _ = CACHE.try_with(|cache| {
+        if let Ok(pairs) = cache.try_borrow()
+            && let Some([first, _]) = pairs.get(key.pair())
+        {
+            std::hint::black_box(first.generation);
+        }
+    });
+}
+
 // === impl Key ===
 
 impl Key {

@@ -2,7 +2,7 @@
 
 use super::Question;
 use crate::schedule::affinity;
-use crate::state::bitrates::KnownBitrates;
+use crate::state::bitrates::Bitrates;
 
 /// Who says what a viewer needs. A closed set: explanations name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,10 +29,11 @@ pub(super) struct Need {
 
 impl Need {
     /// The need behind a question, by the best that is known.
-    pub(super) fn of(question: &Question<'_>, known: &KnownBitrates, default_kbps: u32) -> Self {
+    pub(super) fn of(question: &Question<'_>, known: &Bitrates, default_kbps: u32) -> Self {
         let need = |from| move |kbps| Self { kbps, from };
         let asked = || question.bitrate_kbps.map(need(BitrateFrom::Asked));
         let measured = || {
+            let known = question.stream.is_some().then(|| known.known())?;
             let stream = question.stream.filter(|_| !known.is_empty())?;
             known.of(affinity::hash(stream.as_bytes())).map(need(BitrateFrom::Stream))
         };

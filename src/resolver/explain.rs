@@ -13,6 +13,7 @@ use crate::schedule::booking::{Line, status};
 use crate::schedule::decide::consider;
 use crate::schedule::fleet::PopIndex;
 use crate::schedule::node::NodeIndex;
+use crate::schedule::rtt::RttRow;
 use crate::schedule::terms::Terms;
 use crate::state::Live;
 
@@ -113,6 +114,7 @@ impl Resolver {
         let answer = self.answer(self.state.live(), question, located, u32::MAX, consider)?;
         let live = &answer.live;
         let now = self.state.clock().now();
+        let rtt = self.measured(question.client, now);
         let spec = &live.fleet.domains[usize::from(answer.domain)];
         let winner =
             answer.picks.first().map(|pick| live.fleet.node(pick.node).id.to_string()).unwrap_or_default();
@@ -121,7 +123,7 @@ impl Resolver {
         let pool = live.fleet.pools.iter().find(|pool| Some(&pool.name) == pool_of_winner.as_ref());
         let members = pool.into_iter().flat_map(crate::schedule::fleet::Pool::nodes);
         let mut candidates: Vec<CandidateView> =
-            members.map(|node| candidate(live, &answer, question, node, answer.need.mbps(), now)).collect();
+            members.map(|node| candidate(live, &answer, question, node, rtt.as_ref(), now)).collect();
         candidates.sort_by(|a, b| {
             let key = |c: &CandidateView| (c.rank.unwrap_or(usize::MAX), c.distance_km.unwrap_or(f64::MAX));
             key(a).partial_cmp(&key(b)).unwrap_or(std::cmp::Ordering::Equal)
@@ -152,7 +154,7 @@ fn candidate(
     answer: &Answer,
     question: &Question<'_>,
     index: NodeIndex,
-    mbps: f64,
+    rtt: Option<&RttRow>,
     now: Moment,
 ) -> CandidateView {
     let node = live.fleet.node(index);
@@ -161,11 +163,11 @@ fn candidate(
     let site = live.fleet.pops[usize::from(live.fleet.pop_of(index).0)].point;
     let client = answer.located.location.map(crate::schedule::place::Location::point);
     #[expect(clippy::cast_possible_truncation, reason = "a bitrate needs three digits")]
-    let mbps = mbps as f32;
+    let mbps = answer.need.mbps() as f32;
     let pressure = f64::from(live.ledger.pressure(index, mbps));
     let kappa = f64::from(live.ledger.kappa());
     let distance_km = client.zip(site).map(|(client, site)| tenth(client.distance_km(site)));
-    let rtt_km = measured(answer, live.fleet.pop_of(index), distance_km);
+    let rtt_km = measured(rtt, live.fleet.pop_of(index), distance_km);
     let congestion_km =
         (pressure < 1.0).then(|| tenth(f64::from(live.plan.congestion_km) * pressure / (1.0 - pressure)));
     let affinity_km = affinity(live, question, index).map(tenth);
@@ -198,17 +200,18 @@ fn candidate(
 }
 
 /// What the client's network measured to a PoP counts as, km; `None`: no evidence, or no distance to hold it to.
-fn measured(answer: &Answer, pop: PopIndex, distance_km: Option<f64>) -> Option<f64> {
+fn measured(rtt: Option<&RttRow>, pop: PopIndex, distance_km: Option<f64>) -> Option<f64> {
     #[expect(clippy::cast_possible_truncation, reason = "a distance needs six digits")]
     let map_km = distance_km? as f32;
-    answer.rtt.as_ref()?.measured_km(pop, map_km).map(|km| tenth(f64::from(km)))
+    rtt?.measured_km(pop, map_km).map(|km| tenth(f64::from(km)))
 }
 
 /// A · affinity term of a node for the stream asked for, km.
 fn affinity(live: &Live, question: &Question<'_>, index: NodeIndex) -> Option<f64> {
     let group = live.fleet.group_of(index)?;
     let pool = live.fleet.pool_with(index)?;
-    let term = pool.affinity.term_of(super::bucket(question), group, index)?;
+    let domain = &live.fleet.domains[usize::from(live.fleet.domain(question.domain)?.0)];
+    let term = pool.affinity.term_of(super::bucket(question, domain), group, index)?;
     Some(f64::from(live.plan.affinity_km * term))
 }
 

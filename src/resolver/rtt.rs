@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use arrayvec::ArrayVec;
 
@@ -29,13 +30,14 @@ pub enum ReportRefusal {
 impl Resolver {
     /// From now on takes reports of measured times from those who show a token of this key; `None`: from nobody.
     pub fn take_reports(&self, key: Option<TokenKey>) {
+        self.takes_reports.store(key.is_some(), Relaxed);
         self.reports.store(key.map(Arc::new));
     }
 
     /// Whether reports are taken.
     #[must_use]
     pub fn takes_reports(&self) -> bool {
-        self.reports.load().is_some()
+        self.takes_reports.load(Relaxed)
     }
 
     /// A token with which this client may report; `None`: reports are not taken.
@@ -86,7 +88,7 @@ impl Resolver {
 
     /// What a client's network has measured, if that is asked for and there is something.
     pub(super) fn measured(&self, client: IpAddr, now: Moment) -> Option<RttRow> {
-        self.reports.load().as_ref()?;
+        self.takes_reports().then_some(())?;
         self.state.rtts().row(network(client), now)
     }
 }

@@ -1,6 +1,7 @@
 //! Tests of what players report and of what they are taken to need.
 
 use super::*;
+use crate::schedule::affinity;
 use crate::schedule::reading::{Reading, StreamReading, Timing};
 use crate::state::Observer;
 

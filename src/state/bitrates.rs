@@ -7,6 +7,7 @@
 //! Scrapes write behind a mutex; once a second what is known is published whole, and the resolve path reads that.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
@@ -30,6 +31,8 @@ const PLAUSIBLE_KBPS: std::ops::RangeInclusive<f64> = 1.0..=100_000.0;
 pub struct Bitrates {
     seen: Mutex<Seen>,
     known: ArcSwap<KnownBitrates>,
+    /// See [`Bitrates::p90_kbps`]; 0: too few are known.
+    p90_kbps: AtomicU32,
 }
 
 #[derive(Debug, Default)]
@@ -49,7 +52,6 @@ struct Estimate {
 #[derive(Debug, Default)]
 pub struct KnownBitrates {
     kbps: HashMap<u64, u32>,
-    p90_kbps: Option<u32>,
 }
 
 // === impl Bitrates ===
@@ -86,13 +88,21 @@ impl Bitrates {
             seen.streams.iter().map(|(key, known)| (*key, whole(known.kbps))).collect();
         drop(seen);
         let p90_kbps = p90(kbps.values().copied().collect());
-        self.known.store(Arc::new(KnownBitrates { kbps, p90_kbps }));
+        self.p90_kbps.store(p90_kbps.unwrap_or(0), Relaxed);
+        self.known.store(Arc::new(KnownBitrates { kbps }));
     }
 
     /// What was last published. Hold the guard for one request, never across an await.
     #[must_use]
     pub fn known(&self) -> Guard<Arc<KnownBitrates>> {
         self.known.load()
+    }
+
+    /// What nine in ten streams need at most, kbit/s; `None`: too few are known. The stand-in for an unknown stream:
+    /// with the mean, an unknown stream of 8 Mbit/s overloads nodes before it is known.
+    #[must_use]
+    pub fn p90_kbps(&self) -> Option<u32> {
+        Some(self.p90_kbps.load(Relaxed)).filter(|kbps| *kbps > 0)
     }
 
     /// A panic while a list was taken in leaves estimates that the next list mends.
@@ -123,13 +133,6 @@ impl KnownBitrates {
     #[must_use]
     pub fn of(&self, key: u64) -> Option<u32> {
         self.kbps.get(&key).copied()
-    }
-
-    /// What nine in ten streams need at most, kbit/s; `None`: too few are known. The stand-in for an unknown stream:
-    /// with the mean, an unknown stream of 8 Mbit/s overloads nodes before it is known.
-    #[must_use]
-    pub fn p90_kbps(&self) -> Option<u32> {
-        self.p90_kbps
     }
 }
 
@@ -204,13 +207,13 @@ mod tests {
             told(&bitrates, key, 1_000.0, 0);
         }
         bitrates.publish(Moment(0));
-        assert_eq!(bitrates.known().p90_kbps(), None);
+        assert_eq!(bitrates.p90_kbps(), None);
         told(&bitrates, 10, 8_000.0, 0);
         bitrates.publish(Moment(0));
-        assert_eq!(bitrates.known().p90_kbps(), Some(1_000));
+        assert_eq!(bitrates.p90_kbps(), Some(1_000));
         told(&bitrates, 11, 8_000.0, 0);
         bitrates.publish(Moment(0));
-        assert_eq!(bitrates.known().p90_kbps(), Some(8_000));
+        assert_eq!(bitrates.p90_kbps(), Some(8_000));
     }
 
     #[test]

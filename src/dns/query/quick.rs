@@ -7,7 +7,6 @@
 
 use std::net::IpAddr;
 
-use arrayvec::ArrayVec;
 use domain::base::iana::{Class, OptionCode, Rtype};
 
 use super::super::reply::CO;
@@ -20,7 +19,7 @@ const RD: u8 = 0x01;
 /// DO in the third octet of OPT's TTL.
 const DO: u8 = 0x80;
 
-/// The query, if it is one of the common ones.
+/// The query, its name as it is written, if it is one of the common ones.
 pub(super) fn read(bytes: &[u8]) -> Option<Query<'_>> {
     let (header, body) = bytes.split_first_chunk::<HEADER>()?;
     // One question, no answer, no authority; the other flags mean nothing in a query.
@@ -39,14 +38,10 @@ pub(super) fn read(bytes: &[u8]) -> Option<Query<'_>> {
         0 => return None,
         _ => Some(edns(rest)?),
     };
-    let mut name = ArrayVec::new();
-    name.try_extend_from_slice(written).ok()?;
-    // Lengths are below 64 and so no letters.
-    name.make_ascii_lowercase();
     Some(Query {
         head: Head { id: u16::from_be_bytes([id, id_low]), opcode: 0, wants_recursion: flags & RD != 0 },
         question: body.get(..written.len() + 4)?,
-        name,
+        name: written,
         kind: u16::from_be_bytes([kind, kind_low]),
         class,
         edns,

@@ -56,7 +56,7 @@ fn a_pool_of_one_https_port_is_one_record_and_a_mixed_one_a_record_for_each_node
             "_8443._https.tls.example.com",
             Rtype::HTTPS,
             &*format!(
-                "NOERROR aa | _8443._https.tls.example.com 2 HTTPS 1 tls.example.com. alpn=h2 ipv4hint={both}"
+                "NOERROR aa | _8443._https.tls.example.com 3 HTTPS 1 tls.example.com. alpn=h2 ipv4hint={both}"
             ),
         ),
         ("_8443._https.tls.example.com", Rtype::A, "NOERROR aa"),

@@ -192,6 +192,6 @@ proptest! {
         let query = read(&bytes).expect("it is taken");
         let subnet = query.edns.unwrap().subnet.unwrap();
         prop_assert_eq!(subnet, Subnet { ip: masked.to_be_bytes().into(), source });
-        prop_assert_eq!(&query.name[..], b"\x04live\x07example\x03com\0");
+        prop_assert_eq!(query.name, NAME);
     }
 }
