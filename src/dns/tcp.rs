@@ -1,10 +1,10 @@
 //! Connections (RFC 7766), plain or by TLS (RFC 7858): queries one after the other, each behind its length.
 //!
-//! Their number is bounded, all together and by the time that one may be silent; a client that does not read its
-//! replies is silent, too. Beyond the bound newcomers wait in the kernel's queue.
+//! Their number is bounded, all together, for one network, and by the time that one may be silent; a client that does not
+//! read its replies is silent, too. Beyond the bound of all newcomers wait in the kernel's queue; beyond that of their
+//! network they are closed at once, so that no network keeps the others waiting.
 //!
-//! *Limits*: there is no bound for one client. Who holds all places keeps others waiting, for ten seconds each time; they
-//! are still answered by UDP.
+//! *Limits*: whoever has eight networks can hold all places, for ten seconds each time. Others are still answered by UDP.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,11 +19,14 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::Front;
+use super::{Front, rate};
+use crate::sockets::Census;
 use crate::telemetry::DnsTransport;
 
 /// Connections at once.
 const MOST_CONNECTIONS: usize = 1_024;
+/// Of those, from one /24 or /56: the resolvers of one site.
+const MOST_OF_ONE_NETWORK: usize = MOST_CONNECTIONS / 8;
 /// How long a connection may take for one query and its reply, idle time included.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Pause after an accept error such as "too many open files".
@@ -41,6 +44,7 @@ pub(super) async fn run(
     cancel: CancellationToken,
 ) {
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let census = Arc::new(Census::default());
     loop {
         let accepted = tokio::select! {
             () = cancel.cancelled() => return,
@@ -48,6 +52,11 @@ pub(super) async fn run(
         };
         match accepted {
             Ok((stream, from, place)) => {
+                let network = rate::network(from.ip().to_canonical());
+                let Some(seat) = census.seat(Some(network), MOST_OF_ONE_NETWORK) else {
+                    front.telemetry.dns.turned_away();
+                    continue;
+                };
                 let (front, cancel, tls) = (Arc::clone(&front), cancel.clone(), tls.clone());
                 tokio::spawn(async move {
                     tokio::select! {
@@ -55,7 +64,7 @@ pub(super) async fn run(
                         // One that breaks is its client's affair.
                         _ = serve(stream, tls, from, &front) => {}
                     }
-                    drop(place);
+                    drop((place, seat));
                 });
             }
             Err(error) => {

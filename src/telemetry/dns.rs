@@ -39,6 +39,7 @@ const RCODES: [(u16, &str); 8] = [
 pub struct DnsReplies {
     by_rcode: [[AtomicU64; RCODES.len()]; DnsTransport::ALL.len()],
     by_subnet: AtomicU64,
+    turned_away: AtomicU64,
     cut: AtomicU64,
     dropped: AtomicU64,
     signatures_made: AtomicU64,
@@ -55,6 +56,11 @@ impl DnsReplies {
         if by_subnet {
             self.by_subnet.fetch_add(1, Relaxed);
         }
+    }
+
+    /// A connection was closed at once: its network has as many as it may.
+    pub fn turned_away(&self) {
+        self.turned_away.fetch_add(1, Relaxed);
     }
 
     /// A reply was limited: cut to TC, or not sent at all.
@@ -84,6 +90,10 @@ impl Collector for DnsReplies {
         let mut subnets =
             encoder.encode_descriptor("dns_client_subnet_replies", help, None, MetricType::Counter)?;
         subnets.encode_counter::<NoLabelSet, u64, f64>(&self.by_subnet.load(Relaxed), None)?;
+        let help = "DNS connections closed at once because their network had as many as it may";
+        let mut turned_away =
+            encoder.encode_descriptor("dns_turned_away_connections", help, None, MetricType::Counter)?;
+        turned_away.encode_counter::<NoLabelSet, u64, f64>(&self.turned_away.load(Relaxed), None)?;
         let help = "DNS replies that response-rate limiting cut to TC or kept back";
         let mut limited = encoder.encode_descriptor("dns_limited", help, None, MetricType::Counter)?;
         counter(&mut limited, &[("action", "cut")], &self.cut)?;

@@ -2,6 +2,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::stage::{
     CHICAGO, Edge, LONDON, NEW_YORK, TOKYO, ips, live, resolve, scrape_each, start_scraped_twice,
@@ -213,6 +218,37 @@ async fn a_flood_from_one_network_leaves_the_others_alone() {
     assert!(said.contains("192.0.2.80"), "{said}");
 }
 
+/// Whoever holds as many connections as a network may leaves places for others.
+#[tokio::test]
+async fn connections_held_by_one_network_leave_places_for_others() {
+    let edges = Edge::start_each(&[CHICAGO]).await;
+    let service = Service::launch(&with_zones(&edges)).await;
+    let mut held = Vec::new();
+    for _ in 0..128 {
+        held.push(TcpStream::connect(service.dns()).await.unwrap());
+    }
+    let mut one_more = TcpStream::connect(service.dns()).await.unwrap();
+    let closed = timeout(Duration::from_secs(5), one_more.read(&mut [0; 1])).await;
+    assert!(matches!(closed, Ok(Ok(0) | Err(_))), "{closed:?}");
+    let metrics = service.admin("/metrics").await.body;
+    assert!(metrics.contains("nearcast_dns_turned_away_connections_total 1\n"), "{metrics}");
+    // 127.0.1.0/24 is another network.
+    let port = service.dns().port().to_string();
+    let by_tcp = |from| {
+        let asked = ["-b", from, "+tcp", "+time=1", "+retry=0", "+short", "www.example.com", "A"];
+        let said = Command::new("kdig").args(["@127.0.0.1", "-p", &port]).args(asked).output().unwrap();
+        String::from_utf8(said.stdout).unwrap()
+    };
+    assert!(by_tcp("127.0.1.1").contains("192.0.2.80"));
+    assert!(!by_tcp("127.0.0.1").contains("192.0.2.80"));
+    drop(held);
+    eventually("their places are free", Duration::from_secs(10), async || {
+        let said = by_tcp("127.0.0.1");
+        if said.contains("192.0.2.80") { Ok(()) } else { Err(said) }
+    })
+    .await;
+}
+
 /// `kdig` drops what comes from elsewhere.
 #[tokio::test]
 async fn whichever_of_our_addresses_is_asked_answers() {
@@ -248,7 +284,7 @@ async fn one_query_in_so_many_is_logged_with_networks_and_no_address() {
     }
     let logged =
         || service.log().lines().filter(|line| line.contains("DNS query")).collect::<Vec<_>>().join("\n");
-    eventually("two of four queries are logged", std::time::Duration::from_secs(10), || async {
+    eventually("two of four queries are logged", Duration::from_secs(10), || async {
         let logged = logged();
         if logged.lines().count() == 2 { Ok(()) } else { Err(logged) }
     })
