@@ -78,6 +78,7 @@ impl<'o> Reply<'o> {
     }
 
     /// An answer, owned by the question's name.
+    #[inline]
     pub(super) fn answer(&mut self, kind: u16, ttl_s: u32, data: &[u8]) {
         if self.record(NAME, kind, ttl_s, data) {
             self.answers += 1;
@@ -221,6 +222,7 @@ impl<'o> Reply<'o> {
     }
 
     /// One record; `false`: nothing more fits, and nothing that was there before is left.
+    #[inline]
     fn record(&mut self, owner: u16, kind: u16, ttl_s: u32, data: &[u8]) -> bool {
         if self.is_cut || self.out.len() + 12 + data.len() > self.limit {
             self.cut();
