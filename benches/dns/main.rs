@@ -2,10 +2,12 @@
 //!
 //! `cargo bench --bench dns [-- [--mmdb FILE] [--rounds N] [NAME …]]` (needs `taskset`, `gdnsd`, `knotd` with its module geoip,
 //! `pdns_server` with its backend geoip: `apt-get install gdnsd knot knot-module-geoip pdns-server pdns-backend-geoip`; six
-//! minutes). NAMEs choose servers: `gdnsd`, `nearcast-1000`.
+//! minutes). NAMEs choose servers: `gdnsd`, `nearcast-1000`; `inside` measures what of Nearcast's time is its own, without
+//! sockets, and needs none of the above.
 //!
 //! One server at a time on core 0, with one thread for UDP; the load on core 1: 64 queries in flight, 10,000 client
-//! subnets (/24). What is asked by TCP goes over 64 kept connections, one query at a time each. All servers have the same
+//! subnets (/24). The load does not sleep while it waits: to wake it would be the server's work, which no network makes it
+//! do. What is asked by TCP goes over 64 kept connections, one query at a time each. All servers have the same
 //! GeoIP database, that of the binary unless another is named, and each is checked before it is measured: addresses that
 //! it should name, different ones for different clients, the client subnet with a scope.
 //!
@@ -27,6 +29,7 @@
 
 #[path = "../support/exporter.rs"]
 mod exporter;
+mod inside;
 mod load;
 mod servers;
 
@@ -69,6 +72,10 @@ fn main() {
     }
     let folder = tempfile::tempdir().unwrap();
     let mmdb = mmdb.unwrap_or_else(|| servers::database(folder.path()));
+    if wanted.iter().any(|name| name == "inside") {
+        inside::measure(&mmdb);
+        return;
+    }
     let exporter = exporter::start();
     let kinds: Vec<Kind> =
         Kind::all().into_iter().filter(|kind| wanted.is_empty() || wanted.contains(&kind.name())).collect();

@@ -278,10 +278,26 @@ fn nearcast(
     answers: usize,
     exporter: SocketAddr,
 ) -> SetUp {
+    let listen = format!("127.0.0.1:{port}");
+    let text = configuration(nodes, mmdb, &listen, &exporter.to_string(), answers);
+    let path = folder.join("nearcast.toml");
+    std::fs::write(&path, text).unwrap();
+    let arguments = vec!["serve".to_owned(), "--config".to_owned(), path.display().to_string()];
+    (env!("CARGO_BIN_EXE_nearcast").to_owned(), arguments, (0..nodes).map(node_address).collect())
+}
+
+/// Nearcast's own: so many nodes, each with an exporter.
+pub(crate) fn configuration(
+    nodes: usize,
+    mmdb: &Path,
+    listen: &str,
+    exporter: &str,
+    answers: usize,
+) -> String {
     // A limit that is counted and not reached.
     let mut text = format!(
         "[server]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\nworkers = 1\n[scrape]\ninterval = \"10s\"\n\
-         [geoip]\ndatabases = [\"{}\"]\n[dns]\nlisten = \"127.0.0.1:{port}\"\nanswers = {answers}\n\
+         [geoip]\ndatabases = [\"{}\"]\n[dns]\nlisten = \"{listen}\"\nanswers = {answers}\n\
          responses_per_second = 1000000\n[[dns.zones]]\napex = \"example.com\"\nns = [\"ns1.example.net\"]\n\
          [[pools]]\nname = \"edges\"\n[[domains]]\nname = \"live.example.com\"\npool = \"edges\"\n",
         mmdb.display()
@@ -297,10 +313,7 @@ fn nearcast(
             node_address(node)
         );
     }
-    let path = folder.join("nearcast.toml");
-    std::fs::write(&path, text).unwrap();
-    let arguments = vec!["serve".to_owned(), "--config".to_owned(), path.display().to_string()];
-    (env!("CARGO_BIN_EXE_nearcast").to_owned(), arguments, (0..nodes).map(node_address).collect())
+    text
 }
 
 /// Whether the service whose log this is says so itself.
