@@ -357,6 +357,38 @@ fn what_is_no_query_is_told_so_or_met_with_silence() {
     }
 }
 
+/// Queries that arrive together, good ones and bad ones, have the replies that they have one by one: two rounds, so that
+/// what is looked for ahead is found.
+#[test]
+fn who_is_looked_at_ahead_gets_the_same_reply() {
+    let subnet = |third| with_options(&[(8, &[0, 1, 24, 0, 203, 0, third])]);
+    let live = |ask: &Ask| query("live.example.com", Rtype::A, Class::IN, ask);
+    let mut queries: Vec<Vec<u8>> = (0..12).map(|third| live(&subnet(third))).collect();
+    queries.push(live(&Ask::default()));
+    queries.push(live(&Ask::default())[..20].to_vec());
+    queries.push(query("LIVE.example.com", Rtype::AAAA, Class::IN, &Ask::default()));
+    queries.push(query("nowhere.example.org.uk", Rtype::A, Class::IN, &subnet(9)));
+    queries.push(query("_rtmp._tcp.tls.example.com", Rtype::SRV, Class::IN, &subnet(3)));
+    queries.push(vec![0; 3]);
+    let asker = Asker { ip: [192, 0, 2, 53].into(), transport: DnsTransport::Udp };
+    let (one_by_one, together) = (example(), example());
+    for round in 0..2 {
+        let mut rooms = [[0; query::LONGEST_NAME]; 32];
+        let mut ahead = arrayvec::ArrayVec::<Ahead<'_>, 32>::new();
+        let bytes = queries.iter().map(Vec::as_slice);
+        assert!(together.look_ahead(bytes.zip(&mut rooms), &[asker; 32], &mut ahead));
+        assert_eq!(ahead.len(), queries.len());
+        let known = ahead.iter().filter(|ahead| ahead.keeper.is_some()).count();
+        assert!(if round == 0 { known == 0 } else { known > 12 }, "round {round}: {known}");
+        for (query, ahead) in queries.iter().zip(&ahead) {
+            let (mut expected, mut found) = (Vec::new(), Vec::new());
+            one_by_one.answer(query, asker.ip, asker.transport, &mut expected);
+            together.answer_ahead(&together.settings.load(), (query, ahead), asker, &mut found);
+            assert_eq!(found, expected, "round {round}: {query:?}");
+        }
+    }
+}
+
 #[test]
 fn a_reload_changes_what_is_answered() {
     let front = example();
