@@ -6,7 +6,7 @@
 //!
 //! **A bound is never above the pressure.** It leaves out what only adds to that: the asker's own bitrate, the margin
 //! for other replicas, and the uplink of the node's PoP (which may ease without this node being looked at). It is
-//! rewritten by every booking and every scrape.
+//! rewritten by every scrape, and by every booking that moves it by more than a hair.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
