@@ -76,7 +76,8 @@ mod tests {
     fn one_client_has_only_so_many_and_gives_them_back() {
         let census = Arc::new(Census::default());
         let seats: Vec<_> = (0..3).map_while(|_| census.seat(Some(7), 2)).collect();
-        assert_eq!((seats.len(), census.all()), (2, 2));
+        let of_it = census.by_client.get(&7).map(|count| *count);
+        assert_eq!((seats.len(), census.all(), of_it), (2, 2, Some(2)));
         assert!(census.seat(Some(8), 2).is_some());
         drop(seats);
         assert_eq!((census.all(), census.by_client.len()), (0, 0));

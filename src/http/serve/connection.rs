@@ -150,9 +150,7 @@ impl Worker<'_> {
             let made = self.watch.make_room();
             front.telemetry.refused_connections("crowded", made);
         }
-        // A trusted proxy's connections are many clients'.
-        let client = (!peer.trusted).then(|| ClientKey::of(peer.ip));
-        let Some(seat) = self.census.seat(client, limits.connections_per_client) else {
+        let Some(seat) = self.census.seat(client(peer), limits.connections_per_client) else {
             front.telemetry.refused_connections("client", 1);
             return;
         };
@@ -202,6 +200,11 @@ impl Worker<'_> {
         self.watch.finish();
         let _ = tokio::time::timeout(GRACE, self.connections.wait()).await;
     }
+}
+
+/// Whose connection it is; `None`: a trusted proxy's, which are many clients'.
+pub(super) fn client(peer: Peer) -> Option<ClientKey> {
+    (!peer.trusted).then(|| ClientKey::of(peer.ip))
 }
 
 fn http1<I: AsyncRead + AsyncWrite + Unpin>(stream: I, lane: Lane) -> http1::Connection<TokioIo<I>, Lane> {

@@ -56,6 +56,19 @@ async fn worker_with(
     (address, cancel, task)
 }
 
+#[test]
+fn neighbours_of_one_56_are_one_client_and_proxies_are_none() {
+    let seat = |census: &Arc<Census<_>>, ip: &str, trusted| {
+        let peer = Peer { ip: ip.parse().unwrap(), trusted, secure: false };
+        census.seat(connection::client(peer), 1)
+    };
+    let census = Arc::new(Census::default());
+    let _seat = seat(&census, "2001:db8:0:1::1", false).unwrap();
+    assert!(seat(&census, "2001:db8:0:ff::2", false).is_none());
+    let seats: Vec<_> = (0..5).map_while(|_| seat(&census, "10.0.0.1", true)).collect();
+    assert_eq!((seats.len(), census.all()), (5, 6));
+}
+
 #[tokio::test]
 async fn workers_share_a_port_and_stop_when_told() {
     let cancel = CancellationToken::new();
