@@ -163,8 +163,8 @@ impl Locator {
 
     /// Has it read what is remembered of an address's network, before anybody asks. Who has many to ask about has them
     /// read one after the other, without waiting for each.
-    pub fn expect(&self, ip: IpAddr) {
-        cache::expect(canonical(ip));
+    pub fn prefetch(&self, ip: IpAddr) {
+        cache::prefetch(canonical(ip));
     }
 
     /// Everything that is known of an address, and from whom. The cold path: for people.

@@ -1,7 +1,7 @@
 //! What an answer by DNS costs, beside three other name servers in the same run.
 //!
 //! `cargo bench --bench dns [-- [--mmdb FILE] [--rounds N] [NAME …]]` (needs `taskset`, `gdnsd`, `knotd` with its module geoip,
-//! `pdns_server` with its backend geoip: `apt-get install gdnsd knot knot-module-geoip pdns-server pdns-backend-geoip`; six
+//! `pdns_server` with its backend geoip: `apt-get install gdnsd knot knot-module-geoip pdns-server pdns-backend-geoip`; seven
 //! minutes). NAMEs choose servers: `gdnsd`, `nearcast-1000`; `inside` measures what of Nearcast's time is its own, without
 //! sockets, and needs none of the above.
 //!

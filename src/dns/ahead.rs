@@ -50,7 +50,7 @@ impl Front {
         let queries =
             ahead.iter().zip(askers).filter_map(|(ahead, asker)| Some((ahead.query.as_ref().ok()?, asker)));
         let clients: ArrayVec<IpAddr, N> = queries.map(|(query, asker)| client(query, *asker).0).collect();
-        clients.iter().for_each(|client| resolver.expect(*client));
+        clients.iter().for_each(|client| resolver.prefetch(*client));
         for (ahead, asker) in ahead.iter_mut().zip(askers) {
             let Ok(query) = &ahead.query else { continue };
             let (client, told) = client(query, *asker);
@@ -60,7 +60,7 @@ impl Front {
         ahead
             .iter()
             .filter_map(|ahead| ahead.keeper.as_ref())
-            .for_each(|keeper| resolver.expect_keeper(keeper));
+            .for_each(|keeper| resolver.prefetch_keeper(keeper));
     }
 
     /// Who keeps the answer to a query.

@@ -103,7 +103,7 @@ pub(super) fn known(generation: u32, ip: IpAddr) -> Option<Located> {
 }
 
 /// Has the processor read what is remembered of an address's network, and does not wait for it.
-pub(super) fn expect(ip: IpAddr) {
+pub(super) fn prefetch(ip: IpAddr) {
     let Some((key, _)) = Key::of(ip) else { return };
     let _ = CACHE.try_with(|cache| {
         if let Ok(pairs) = cache.try_borrow()

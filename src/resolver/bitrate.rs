@@ -33,8 +33,11 @@ impl Need {
         let need = |from| move |kbps| Self { kbps, from };
         let asked = || question.bitrate_kbps.map(need(BitrateFrom::Asked));
         let measured = || {
-            let known = question.stream.is_some().then(|| known.known())?;
-            let stream = question.stream.filter(|_| !known.is_empty())?;
+            let stream = question.stream?;
+            let known = known.known();
+            if known.is_empty() {
+                return None;
+            }
             known.of(affinity::hash(stream.as_bytes())).map(need(BitrateFrom::Stream))
         };
         let usual = || known.p90_kbps().map(need(BitrateFrom::P90));

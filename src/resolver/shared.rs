@@ -37,7 +37,7 @@ pub struct Kept {
     pub longest_s: u32,
 }
 
-/// An odd number with as many ones as zeros.
+/// 2⁶⁴ over the golden ratio, and odd: what it multiplies is spread over all bits.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 // === impl Resolver ===
@@ -45,8 +45,8 @@ const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 impl Resolver {
     /// Has it read where a client is, before anybody asks.
     #[inline]
-    pub fn expect(&self, client: IpAddr) {
-        self.locator.expect(client);
+    pub fn prefetch(&self, client: IpAddr) {
+        self.locator.prefetch(client);
     }
 
     /// Who keeps an answer. `client` is in the network that the DNS resolver told, of which `told` leading bits count;
@@ -64,8 +64,11 @@ impl Resolver {
 
     /// Has it read what is remembered of a keeper, before it asks.
     #[inline]
-    pub fn expect_keeper(&self, keeper: &Keeper) {
-        self.state.recursors().expect(keeper.key);
+    pub fn prefetch_keeper(&self, keeper: &Keeper) {
+        // A query that will be refused is nobody who asked.
+        if self.state.hears_dns() {
+            self.state.recursors().prefetch(keeper.key);
+        }
     }
 
     /// Answers a DNS resolver and books the crowd that is taken to stand behind it: as many nodes as its size calls for,

@@ -128,7 +128,7 @@ impl Recursors {
 
     /// Has it read what is remembered of a recursor, before it asks.
     #[inline]
-    pub fn expect(&self, key: u64) {
+    pub fn prefetch(&self, key: u64) {
         std::hint::black_box(self.places[set(key)].asked.load(Relaxed));
     }
 

@@ -61,8 +61,8 @@ impl Bounds {
         }
     }
 
-    /// Rewrites a node's bound, unless the one that stands is good enough. Whoever sees its tier change moves the counts: the swap makes that exact however
-    /// many do it at once.
+    /// Rewrites a node's bound, unless the one that stands is good enough. Whoever sees its tier change moves the
+    /// counts: the swap makes that exact however many do it at once.
     pub fn set(&self, node: NodeIndex, least: f32, eligible: bool) {
         let bits = least.max(0.0).to_bits() | if eligible { 0 } else { UNFIT };
         let stands = self.least[node.get()].load(Relaxed);
